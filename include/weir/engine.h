@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ * The engine: one handler over every I/O path.
+ *
+ *  wire -rx-> backend -> buf -> handler -> buf -> backend -tx-> wire
+ *
+ * An engine belongs to one thread, that which opened it: every call here is for that thread, except
+ * weir_wake, weir_stop and weir_engine_counters. Nothing is allocated after weir_engine_open. */
+#ifndef WEIR_ENGINE_H
+#define WEIR_ENGINE_H
+
+#include <weir/base.h>
+#include <weir/buf.h>
+#include <weir/stat.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_engine;
+
+/* An endpoint: a generation-checked handle, never a pointer. 0 is none. A stale one gives -EBADF.
+ * */
+typedef uint64_t weir_ep;
+
+enum weir_event_kind {
+    WEIR_NONE,     /* blanked: its endpoint was closed earlier in this burst */
+    WEIR_OPEN,     /* a stream is established: connected, or accepted (a new ep) */
+    WEIR_DATAGRAM, /* buf: one datagram, buf->peer its source */
+    WEIR_DATA,     /* buf: all bytes of the stream that were not consumed; see weir_consume */
+    WEIR_EOF,      /* the peer will send no more; sending is still possible */
+    WEIR_DRAIN,    /* a send was not taken whole before; there is room again */
+    WEIR_CLOSED,   /* the stream is over, err 0 or -errno; its handle is stale after this */
+    WEIR_TIMER,    /* token: what weir_timer was given */
+    WEIR_WAKE      /* weir_wake was called, once or more */
+};
+
+struct weir_event {
+    uint8_t kind; /* enum weir_event_kind */
+    uint8_t flags;
+    int16_t err; /* of WEIR_CLOSED */
+    uint32_t reserved;
+    weir_ep ep; /* 0 for WEIR_TIMER and WEIR_WAKE */
+    union {
+        struct weir_buf *buf; /* borrowed until the handler returns, else NULL */
+        uint64_t token;
+    };
+    uint64_t rx_ns; /* monotonic time of the poll that received it */
+};
+
+/* A burst of events of one endpoint (or, with ep 0, of the engine). It may call everything below
+ * except weir_poll, weir_wait, weir_run and weir_engine_close. */
+typedef void weir_handler(struct weir_engine *engine, struct weir_event *events, unsigned n,
+                          void *app);
+
+struct weir_engine_opt {
+    const char
+        *backend; /* a name that weir_backend_info tells; NULL = the best that this host has */
+    weir_handler *handler;  /* for WEIR_TIMER and WEIR_WAKE; may be NULL when neither is used */
+    void *app;              /* given to it */
+    uint32_t endpoints_max; /* 0 = 4,096 */
+    uint32_t timers_max;    /* 0 = 1,024 */
+    uint32_t tx_max;        /* buffers queued at one endpoint before weir_send refuses; 0 = 4,096 */
+    uint32_t rx_max; /* unconsumed bytes at which a stream stops reading; 0 = 65,536 - headroom */
+    uint32_t burst;  /* datagrams of one receive or send call; 0 = 64 */
+    uint32_t poll_events;      /* events of one poll at most; 0 = 1,024 */
+    uint32_t sock_bytes;       /* SO_RCVBUF and SO_SNDBUF of datagram sockets; 0 = 16 MiB */
+    uint64_t linger_ns;        /* how long a closed stream may deliver what is queued; 0 = 10 s */
+    uint64_t zerocopy_bytes;   /* sends from this size on ask for zero-copy; 0 = 16 KiB */
+    struct weir_pool_opt pool; /* zero fields get sizes summed from the above */
+    uint8_t reuse_port;        /* several engines share one port (SO_REUSEPORT); a crew sets it */
+    uint8_t spin;              /* weir_run never sleeps: it polls, with the CPU's pause hint */
+    uint8_t busy_poll;         /* ask for SO_BUSY_POLL where the host has it */
+    uint8_t no_gro;            /* do not ask the kernel to merge datagrams on receive or send */
+};
+
+/* Open an engine on the calling thread.
+ * Errors  NULL with `why` (may be NULL): unknown or unavailable backend, no memory, bad option */
+struct weir_engine *weir_engine_open(const struct weir_engine_opt *opt, struct weir_why *why);
+
+/* Close every endpoint (streams are aborted), free everything. Buffers that the application still
+ * holds must be dropped before. Errors  -EBUSY: buffers are out; the engine is closed, its pool is
+ * leaked. */
+int weir_engine_close(struct weir_engine *engine);
+
+struct weir_pool *weir_engine_pool(struct weir_engine *engine);
+const char *weir_engine_backend(const struct weir_engine *engine);
+
+/* What the host gave and refused, a line each through `line` (backend's modes, pages, buffer
+ * sizes). */
+void weir_engine_report(const struct weir_engine *engine,
+                        void (*line)(const struct weir_why *, void *), void *arg);
+
+/* Any thread: a snapshot of the counters. */
+void weir_engine_counters(const struct weir_engine *engine, struct weir_counters *ret);
+
+/* ---- endpoints
+ * ------------------------------------------------------------------------------------- All return
+ * 0 or -errno; `app` is given to `handler` with every event of the endpoint. */
+
+/* Errors  -EADDRINUSE, -EADDRNOTAVAIL, -EACCES ..., -ENFILE: all endpoints in use */
+int weir_udp_open(struct weir_engine *engine, const struct weir_addr *local, weir_handler *handler,
+                  void *app, weir_ep *ret);
+
+int weir_tcp_listen(struct weir_engine *engine, const struct weir_addr *local,
+                    weir_handler *handler, void *app, weir_ep *ret);
+
+/* WEIR_OPEN follows when it is established, or WEIR_CLOSED with err. Sends before WEIR_OPEN are
+ * queued. */
+int weir_tcp_connect(struct weir_engine *engine, const struct weir_addr *remote,
+                     weir_handler *handler, void *app, weir_ep *ret);
+
+/* Another handler and app for an endpoint (from the next burst on): what an accepted stream needs.
+ * */
+int weir_ep_handler(struct weir_engine *engine, weir_ep ep, weir_handler *handler, void *app);
+
+int weir_ep_local(struct weir_engine *engine, weir_ep ep, struct weir_addr *ret);
+int weir_ep_peer(struct weir_engine *engine, weir_ep ep, struct weir_addr *ret);
+
+/* Datagrams that the kernel dropped at this endpoint's socket buffer so far, or -errno. */
+int64_t weir_ep_drops(struct weir_engine *engine, weir_ep ep);
+
+/* Largest datagram payload, or SSIZE_MAX-like bound of one stream buffer, in bytes. */
+int64_t weir_ep_mtu(struct weir_engine *engine, weir_ep ep);
+
+/* Queue `n` buffers for transmission; they leave at the end of the poll.
+ * Shape   bufs[i]->data[0 .. len), len <= weir_ep_mtu; bufs[i]->peer is the destination of a
+ * datagram
+ * Owner   the first r (returned) belong to the engine, borrowed ones included; the rest still to
+ * the caller
+ * Errors  -EBADF stale; -EPIPE after weir_shutdown; -EMSGSIZE when the first does not fit, else
+ * fewer than n are
+ *         taken; 0 = queue full, try again after WEIR_DRAIN
+ * Cost    no system call, no copy */
+int weir_send(struct weir_engine *engine, weir_ep ep, struct weir_buf **bufs, unsigned n);
+
+/* Queue one payload to `n` datagram peers; buf->peer is not used. The caller keeps its reference
+ * and may not write the payload until the engine's references are home. Returns how many peers
+ * were taken. */
+int weir_send_many(struct weir_engine *engine, weir_ep ep, struct weir_buf *buf,
+                   const struct weir_addr *to, unsigned n);
+
+/* The first `bytes` of the stream's unconsumed bytes are done with: the next WEIR_DATA begins
+ * behind them. A WEIR_DATA buffer that was sent or kept counts as consumed whole. Errors  -EBADF,
+ * -EINVAL: more than there is */
+int weir_consume(struct weir_engine *engine, weir_ep ep, size_t bytes);
+
+/* Half-close: after what is queued, the peer sees end of file. */
+int weir_shutdown(struct weir_engine *engine, weir_ep ep);
+
+/* Close: what is queued still leaves (for at most linger_ns); no event follows, those later in the
+ * burst are blanked. */
+int weir_close(struct weir_engine *engine, weir_ep ep);
+
+/* Close at once: a stream is reset, what is queued is dropped. */
+int weir_abort(struct weir_engine *engine, weir_ep ep);
+
+/* ---- time and other threads ----------------------------------------------------------------- */
+
+/* WEIR_TIMER with `token` at the first poll at or after `at_ns` (monotonic).
+ * Errors  -ENOSPC: timers_max are armed.  Returns an id > 0 for weir_timer_cancel.  Cost O(log n)
+ * */
+int64_t weir_timer(struct weir_engine *engine, uint64_t at_ns, uint64_t token);
+int weir_timer_cancel(struct weir_engine *engine, int64_t id); /* -ENOENT: fired or unknown */
+
+/* Any thread: one WEIR_WAKE at the next poll, however often it is called before. Cost one atomic;
+ * a system call when the engine sleeps. The engine must not be closed at the same time. */
+void weir_wake(struct weir_engine *engine);
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+/* One turn: receive, call back, timers, send. `now_ns` is the time that events and timers see.
+ * Returns the number of events, or -errno when the backend is beyond repair. Bounded work. */
+int weir_poll(struct weir_engine *engine, uint64_t now_ns);
+
+/* When weir_poll must be called next though nothing arrives: a time, 0 = at once, UINT64_MAX =
+ * never. */
+uint64_t weir_next_ns(const struct weir_engine *engine);
+
+/* Sleep until something arrives, a wake, or `timeout_ns` (< 0 = for ever). Returns 0, or -EINTR on
+ * a signal. */
+int weir_wait(struct weir_engine *engine, int64_t timeout_ns);
+
+/* Poll and wait (or spin) until weir_stop. Returns 0 or -errno. A signal handler may call
+ * weir_stop. */
+int weir_run(struct weir_engine *engine);
+void weir_stop(struct weir_engine *engine); /* any thread, and signal handlers */
+
+/* ---- crew: pinned worker threads, one engine each ------------------------------------------- */
+
+struct weir_crew;
+
+struct weir_crew_opt {
+    struct weir_engine_opt engine; /* the same for all; reuse_port is set when workers > 1 */
+    uint32_t workers;              /* 0 = 1 */
+    const int *cores;              /* workers cores to pin to; NULL = the first allowed ones */
+    uint8_t unpinned;              /* do not pin */
+    uint8_t fifo;                  /* SCHED_FIFO priority, 0 = not asked */
+    /* Called on the worker's thread with its engine: opens endpoints. != 0 (-errno) ends the
+     * start. */
+    int (*start)(struct weir_engine *engine, unsigned worker, void *app, struct weir_why *why);
+    void (*stop)(struct weir_engine *engine, unsigned worker,
+                 void *app); /* before its engine closes; may be NULL */
+    void *app;
+};
+
+/* Start the workers; returns when every one runs, or NULL with the first failure's `why`, all
+ * joined. */
+struct weir_crew *weir_crew_start(const struct weir_crew_opt *opt, struct weir_why *why);
+unsigned weir_crew_workers(const struct weir_crew *crew);
+struct weir_engine *weir_crew_engine(struct weir_crew *crew,
+                                     unsigned worker); /* for weir_wake and counters */
+/* A refused privilege of a worker (pin, SCHED_FIFO), code 0 when there was none. */
+const struct weir_why *weir_crew_refused(const struct weir_crew *crew, unsigned worker);
+/* Stop, join, close the engines, free. Returns 0 or the first worker's -errno. */
+int weir_crew_stop(struct weir_crew *crew);
+
+/* ---- the table of backends ------------------------------------------------------------------ */
+
+struct weir_backend_info {
+    const char *name;  /* "epoll" */
+    const char *title; /* "sockets, recvmmsg and sendmmsg" */
+    uint8_t built, available, frames;
+    struct weir_why
+        why;         /* when not available: the reason and the remedy; else lesser modes, code 0 */
+    char modes[256]; /* features in use on this host, and what fell back */
+};
+
+/* The i-th backend, probed now. Errors  -ENOENT past the end.  Cost system calls */
+int weir_backend_info(unsigned index, struct weir_backend_info *ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ * What backends and the engine do with buffers, beyond the public buf.h: the transitions
+ *
+ *     FREE -> APP <-> BACKEND (posted to a kernel ring), APP -> TX (a send queue holds it) -> FREE
+ *
+ * All on the pool's own thread. Every function asserts the state that it leaves. */
+#ifndef WEIR_POOL_INTERNAL_H
+#define WEIR_POOL_INTERNAL_H
+
+#include "base/attr.h"
+
+#include <weir/buf.h>
+
+/* Take up to `n` buffers of WEIR_SMALL or WEIR_BIG for receiving, data at headroom, len 0, refs
+ * 1, state APP. What is not used goes back with weir_buf_drop. Does not count pool_empty: the
+ * caller does. */
+unsigned pool_take(struct weir_pool *pool, unsigned section, struct weir_buf **ret, unsigned n);
+
+/* APP <-> BACKEND: the kernel (a provided buffer ring, a UMEM) may write the slot. */
+void buf_to_backend(struct weir_buf *buf);
+void buf_from_backend(struct weir_buf *buf);
+
+/* `n` more references to a buffer, of a view as well (weir_buf_keep would copy it): what is sent
+ * to many has one for each. False: refs would pass 65,535, and nothing changed. */
+bool buf_ref(struct weir_buf *buf, unsigned n);
+
+/* One reference changes from its holder to a transmission, and comes home from it. A buffer is
+ * in state TX while tx_refs > 0; buf_tx_done drops the reference and so may free the buffer (or
+ * its parent). */
+void buf_to_tx(struct weir_buf *buf);
+void buf_tx_done(struct weir_buf *buf);
+void buf_tx_done_many(struct weir_buf **bufs, unsigned n); /* the same, in a burst */
+
+/* Cut `bytes` at parent->data into views of `segment` bytes (the last may be shorter) with
+ * parent->peer, state APP, refs 1; each holds a reference to the parent, the caller keeps its
+ * own. Returns how many were made: fewer than asked where `max` or the pool's view headers end;
+ * the caller goes on later from data + made * segment. */
+unsigned buf_views(struct weir_buf *parent, const uint8_t *data, uint32_t bytes, uint32_t segment,
+                   struct weir_buf **ret, unsigned max);
+
+/* The n-th buffer of a section: what a kernel ring's buffer id means. */
+struct weir_buf *pool_buf(struct weir_pool *pool, unsigned section, uint32_t slot);
+
+/* The memory of all slots, to register with the kernel. */
+const struct weir_mem *pool_mem(const struct weir_pool *pool);
+uint32_t pool_headroom(const struct weir_pool *pool);
+uint32_t pool_small_bytes(const struct weir_pool *pool);
+
+/* Bring home what other threads dropped. Once a poll.  Cost one load when there is nothing */
+void pool_collect(struct weir_pool *pool);
+
+#endif

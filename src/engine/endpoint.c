@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ * The calls on endpoints: handles are checked here, and nothing below sees a stale one.
+ *
+ * weir_send only queues: who owns a buffer changes here, in one step, and the queue leaves at the
+ * end of the poll. */
+#include "engine.h"
+
+#include <errno.h>
+
+#define UDP_PAYLOAD_MAX 65507 /* 65,535 less the IPv4 and UDP headers: RFC 791, RFC 768 */
+
+/* A socket became an endpoint: hand it to the backend, or take both down again. */
+static int adopt(struct weir_engine *e, struct endpoint *ep, weir_ep *ret)
+{
+    int rc = e->b.ops->add(&e->b, ep);
+    if (rc) {
+        int fd = ep->fd;
+        endpoint_free(&e->b, ep);
+        socket_close(fd);
+        return rc;
+    }
+    *ret = ep->handle;
+    return 0;
+}
+
+static int make(struct weir_engine *e, unsigned kind, int fd, uint8_t family, weir_handler *handler,
+                void *app, struct endpoint **ret)
+{
+    if (fd < 0)
+        return fd;
+    *ret = endpoint_new(&e->b, kind, fd, handler, app);
+    if (!*ret) {
+        socket_close(fd);
+        return -ENFILE;
+    }
+    (*ret)->family = family;
+    return 0;
+}
+
+int weir_udp_open(struct weir_engine *e, const struct weir_addr *local, weir_handler *handler,
+                  void *app, weir_ep *ret)
+{
+    uint8_t family = 0;
+    struct endpoint *ep;
+    int fd = socket_datagram(&e->b, local, &family);
+    int rc = make(e, EP_UDP, fd, family, handler, app, &ep);
+    if (rc)
+        return rc;
+    socket_local(fd, &ep->local);
+    return adopt(e, ep, ret);
+}
+
+int weir_tcp_listen(struct weir_engine *e, const struct weir_addr *local, weir_handler *handler,
+                    void *app, weir_ep *ret)
+{
+    uint8_t family = 0;
+    struct endpoint *ep;
+    int fd = socket_listen(&e->b, local, &family);
+    int rc = make(e, EP_LISTEN, fd, family, handler, app, &ep);
+    if (rc)
+        return rc;
+    socket_local(fd, &ep->local);
+    return adopt(e, ep, ret);
+}
+
+int weir_tcp_connect(struct weir_engine *e, const struct weir_addr *remote, weir_handler *handler,
+                     void *app, weir_ep *ret)
+{
+    uint8_t family = 0;
+    struct endpoint *ep;
+    int fd = socket_stream(&e->b, remote, &family);
+    int rc = make(e, EP_STREAM, fd, family, handler, app, &ep);
+    if (rc)
+        return rc;
+    ep->peer = *remote;
+    return adopt(e, ep, ret);
+}
+
+int weir_ep_handler(struct weir_engine *e, weir_ep handle, weir_handler *handler, void *app)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    if (!ep)
+        return -EBADF;
+    ep->handler = handler;
+    ep->app = app;
+    return 0;
+}
+
+int weir_ep_local(struct weir_engine *e, weir_ep handle, struct weir_addr *ret)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    if (!ep)
+        return -EBADF;
+    if (ep->kind == EP_STREAM && ep->fd >= 0)
+        return socket_local(ep->fd, ret);
+    *ret = ep->local;
+    return 0;
+}
+
+int weir_ep_peer(struct weir_engine *e, weir_ep handle, struct weir_addr *ret)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    if (!ep)
+        return -EBADF;
+    if (ep->kind != EP_STREAM)
+        return -ENOTCONN;
+    *ret = ep->peer;
+    return 0;
+}
+
+int64_t weir_ep_drops(struct weir_engine *e, weir_ep handle)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    return ep ? socket_drops(ep->fd) : -EBADF;
+}
+
+int64_t weir_ep_mtu(struct weir_engine *e, weir_ep handle)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    if (!ep)
+        return -EBADF;
+    return ep->kind == EP_UDP ? UDP_PAYLOAD_MAX : INT32_MAX;
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+/* May this endpoint send at all? 0 or -errno. */
+static int may_send(const struct endpoint *ep)
+{
+    if (!ep)
+        return -EBADF;
+    if (ep->kind == EP_LISTEN)
+        return -EOPNOTSUPP;
+    bool ended = ep->flags & (EP_SHUT_ASKED | EP_SHUT_DONE | EP_CLOSED_OWED);
+    return ended ? -EPIPE : 0;
+}
+
+static uint32_t room(const struct weir_engine *e, const struct endpoint *ep)
+{
+    return e->b.opt.tx_max > ep->tx_count ? e->b.opt.tx_max - ep->tx_count : 0;
+}
+
+static void refuse(struct weir_engine *e, struct endpoint *ep)
+{
+    ep->flags |= EP_REFUSED;
+    COUNT(&e->b.counters, tx_full, 1);
+}
+
+/* One buffer from its owner into the queue: the reference becomes a transmission's. */
+static bool queue(struct weir_engine *e, struct endpoint *ep, struct weir_buf *buf,
+                  const struct weir_addr *to)
+{
+    if (unlikely(!txq_push(&e->b, ep, buf, to)))
+        return false;
+    buf->flags &= (uint8_t)~WEIR_BUF_BORROWED;
+    buf_to_tx(buf);
+    return true;
+}
+
+int weir_send(struct weir_engine *e, weir_ep handle, struct weir_buf **bufs, unsigned n)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    int rc = may_send(ep);
+    if (rc)
+        return rc;
+    uint32_t max = ep->kind == EP_UDP ? UDP_PAYLOAD_MAX : INT32_MAX, free = room(e, ep);
+    unsigned took = 0;
+    for (; took < n && took < free; took++) {
+        if (bufs[took]->len > max)
+            return took ? (int)took : -EMSGSIZE;
+        if (!queue(e, ep, bufs[took], &bufs[took]->peer))
+            break;
+    }
+    if (took < n)
+        refuse(e, ep);
+    endpoint_dirty(
+        &e->b, ep); /* though nothing was taken: the flush is what finds room and owes WEIR_DRAIN */
+    return (int)took;
+}
+
+int weir_send_many(struct weir_engine *e, weir_ep handle, struct weir_buf *buf,
+                   const struct weir_addr *to, unsigned n)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    int rc = may_send(ep);
+    if (rc)
+        return rc;
+    if (ep->kind != EP_UDP)
+        return -EOPNOTSUPP;
+    if (buf->len > UDP_PAYLOAD_MAX)
+        return -EMSGSIZE;
+    uint32_t free = room(e, ep);
+    unsigned took = 0;
+    for (; took < n && took < free; took++) {
+        if (!buf_ref(buf, 1))
+            break;
+        if (!txq_push(&e->b, ep, buf, &to[took])) {
+            weir_buf_drop(&buf, 1);
+            break;
+        }
+        buf_to_tx(buf);
+    }
+    if (took < n)
+        refuse(e, ep);
+    endpoint_dirty(
+        &e->b, ep); /* though nothing was taken: the flush is what finds room and owes WEIR_DRAIN */
+    return (int)took;
+}
+
+/* ---- streams -------------------------------------------------------------------------------- */
+
+int weir_consume(struct weir_engine *e, weir_ep handle, size_t bytes)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    return ep ? stream_consume(&e->b, ep, bytes) : -EBADF;
+}
+
+int weir_shutdown(struct weir_engine *e, weir_ep handle)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    if (!ep)
+        return -EBADF;
+    if (ep->kind != EP_STREAM)
+        return -EOPNOTSUPP;
+    if (ep->flags & EP_SHUT_ASKED)
+        return 0;
+    ep->flags |= EP_SHUT_ASKED;
+    endpoint_dirty(&e->b, ep);
+    return 0;
+}
+
+static void blank(struct weir_engine *e, weir_ep handle)
+{
+    for (unsigned i = 0; i < e->burst_n; i++)
+        if (e->burst[i].ep == handle)
+            e->burst[i].kind = WEIR_NONE;
+}
+
+static int end(struct weir_engine *e, weir_ep handle, bool abort)
+{
+    struct endpoint *ep = endpoint_get(&e->b, handle);
+    if (!ep)
+        return -EBADF;
+    blank(e, handle);
+    endpoint_close(&e->b, ep, abort);
+    return 0;
+}
+
+int weir_close(struct weir_engine *e, weir_ep handle)
+{
+    return end(e, handle, false);
+}
+
+int weir_abort(struct weir_engine *e, weir_ep handle)
+{
+    return end(e, handle, true);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ * The engine's own state around its backend. */
+#ifndef WEIR_ENGINE_INTERNAL_H
+#define WEIR_ENGINE_INTERNAL_H
+
+#include "backend/backend.h"
+
+#define ENGINE_EVENTS 64u /* of the engine itself in one poll: timers and the wake */
+
+struct timer {
+    uint64_t at_ns, token;
+    uint32_t slot; /* of its id */
+};
+
+/* A 4-ary heap of timers, and where each id stands in it. */
+struct timers {
+    struct timer *heap;
+    uint32_t *place;      /* slot -> index in heap; free slots: the next free one */
+    uint32_t *generation; /* slot -> how often it was used */
+    uint32_t n, max, free;
+};
+
+struct weir_engine {
+    struct backend b; /* first: the backend sees nothing else */
+    struct timers timers;
+    struct weir_event *burst; /* that the handler has now, for blanking */
+    unsigned burst_n;
+    /* Other threads write these: a line of their own. */
+    alignas(CACHE_PAIR) atomic_bool wake_pending; /* weir_wake was called and not yet told */
+    atomic_bool sleeping;                         /* in weir_wait: a wake needs the descriptor */
+    atomic_bool stop;
+};
+
+/* ---- timer.c -------------------------------------------------------------------------------- */
+int timers_open(struct timers *t, uint32_t max);
+void timers_close(struct timers *t);
+int64_t timers_add(struct timers *t, uint64_t at_ns, uint64_t token);
+int timers_cancel(struct timers *t, int64_t id);
+/* The next timer that is due; false: none. */
+bool timers_pop(struct timers *t, uint64_t now_ns, uint64_t *token);
+static inline uint64_t timers_next_ns(const struct timers *t)
+{
+    return t->n ? t->heap[0].at_ns : UINT64_MAX;
+}
+
+/* ---- config.c ------------------------------------------------------------------------------- */
+/* Resolve the zero fields and refuse what cannot be. 0 or -EINVAL. */
+int config_resolve(struct weir_engine_opt *opt, struct weir_why *why);
+uint32_t config_items(const struct weir_engine_opt *opt);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ * Peers that do not read, never speak or vanish: each costs what was promised and no more, and
+ * nobody else. */
+#include "bed.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+struct deaf {
+    struct weir_addr at;
+    struct seen seen;
+    struct flow flow;
+    struct source source;
+};
+
+/* A peer that reads nothing; our queue and the kernel's buffers are full. */
+static void fill(struct bed *bed, struct deaf *d)
+{
+    *d = (struct deaf){.source = {.piece = 1800}};
+    bed_listen(bed, record, &d->seen, &d->at);
+    d->flow.fd = peer_connect(&d->at);
+    UNTIL(bed, d->seen.stream);
+    d->source.ep = d->seen.stream;
+    uint64_t before;
+    do { /* until neither kernel nor queue takes anything for 20 turns */
+        before = d->source.queued;
+        for (unsigned i = 0; i < 20; i++) {
+            source_push(bed, &d->source, 256u << 20);
+            bed_turn(bed);
+        }
+    } while (d->source.queued > before);
+    assert_true(d->source.queued < 256u << 20);
+}
+
+static void memory_is_bounded_and_others_live(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    struct weir_pool_stats stats;
+    struct deaf d;
+    opt.tx_max = 64;
+    bed_open_with(bed, &opt);
+    fill(bed, &d);
+    weir_pool_stats(bed->pool, &stats);
+    uint64_t held = 0;
+    for (unsigned s = 0; s < WEIR_SECTIONS; s++)
+        held += stats.count[s][WEIR_TX] + stats.count[s][WEIR_APP];
+    assert_true(held > 0 && held <= opt.tx_max + 64); /* the queue's, and one call's in flight */
+    assert_true(bed_count(bed).tx_full > 0);
+    assert_true(bed_count(bed).tx_again > 0 || strcmp(bed->backend, "uring") == 0);
+    for (unsigned i = 0; i < 20; i++)
+        bed_bystander(bed);
+    assert_int_equal(d.seen.kinds[WEIR_CLOSED], 0);
+    assert_int_equal(weir_abort(bed->engine, d.seen.stream), 0);
+    UNTIL(bed, bed_home(bed));
+    assert_true(bed_count(bed).tx_dropped > 0);
+    peer_close(&d.flow.fd);
+    bed_close(bed);
+}
+
+static void peer_that_wakes_up_gets_all(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    struct deaf d;
+    opt.tx_max = 64;
+    bed_open_with(bed, &opt);
+    fill(bed, &d);
+    UNTIL(bed, flow_pull(&d.flow, d.source.queued));
+    assert_int_equal(d.flow.got, d.source.queued);
+    assert_false(d.flow.bad);
+    UNTIL(bed, d.seen.kinds[WEIR_DRAIN] > 0);
+    peer_close(&d.flow.fd);
+    bed_close(bed);
+}
+
+static void close_gives_up_after_linger(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    struct deaf d;
+    opt.tx_max = 64;
+    opt.linger_ns = 50000000;
+    bed_open_with(bed, &opt);
+    fill(bed, &d);
+    assert_int_equal(weir_close(bed->engine, d.seen.stream), 0);
+    UNTIL(bed, bed_count(bed).linger_expired == 1);
+    UNTIL(bed, bed_home(bed));
+    assert_true(bed_count(bed).tx_dropped > 0);
+    assert_int_equal(bed_count(bed).stream_closed, 1);
+    UNTIL(bed, flow_ended(&d.flow)); /* what the peer's kernel had, then the reset */
+    assert_int_equal(d.flow.err, ECONNRESET);
+    assert_false(d.flow.bad);
+    peer_close(&d.flow.fd);
+    bed_close(bed);
+}
+
+static void close_delivers_to_a_slow_reader(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    struct deaf d;
+    opt.tx_max = 64;
+    bed_open_with(bed, &opt);
+    fill(bed, &d);
+    assert_int_equal(weir_close(bed->engine, d.seen.stream), 0);
+    for (unsigned i = 0; i < 20; i++)
+        bed_bystander(bed);
+    UNTIL(bed, flow_ended(&d.flow));
+    assert_true(d.flow.eof && !d.flow.bad);
+    assert_int_equal(d.flow.got, d.source.queued);
+    assert_int_equal(bed_count(bed).tx_dropped, 0);
+    peer_close(&d.flow.fd);
+    bed_close(bed);
+}
+
+static void peer_vanishes_while_we_linger(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    struct deaf d;
+    opt.tx_max = 64;
+    bed_open_with(bed, &opt);
+    fill(bed, &d);
+    assert_int_equal(weir_close(bed->engine, d.seen.stream), 0);
+    bed_turns(bed, 3);
+    peer_reset(&d.flow.fd);
+    UNTIL(bed, bed_count(bed).stream_closed == 1); /* at once, not after the 20 s */
+    UNTIL(bed, bed_home(bed));
+    assert_int_equal(bed_count(bed).linger_expired, 0);
+    bed_close(bed);
+}
+
+static void engine_closes_over_everything(struct bed *bed)
+{
+    struct deaf d;
+    bed_open(bed);
+    fill(bed, &d);
+    struct flow waiting = {.fd = peer_connect(&d.at)};
+    UNTIL(bed, flow_push(&waiting, 5000));
+    peer_close(&bed->bystander_fd);
+    assert_int_equal(weir_engine_close(bed->engine),
+                     0); /* queues full, streams open: all comes home */
+    bed->engine = NULL;
+    uint64_t until = weir_now_ns() + PATIENCE_NS;
+    while (!flow_ended(&d.flow) && weir_now_ns() < until)
+        ;
+    assert_int_equal(d.flow.err, ECONNRESET); /* streams are aborted */
+    peer_close(&d.flow.fd);
+    peer_close(&waiting.fd);
+}
+
+static const struct bed_case cases[] = {
+    CASE(memory_is_bounded_and_others_live), CASE(peer_that_wakes_up_gets_all),
+    CASE(close_gives_up_after_linger),       CASE(close_delivers_to_a_slow_reader),
+    CASE(peer_vanishes_while_we_linger),     CASE(engine_closes_over_everything),
+};
+BED_MAIN(cases)

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT
+ * `weir echo`: serve echoes over UDP and TCP on one port, for other tools (sockperf, iperf,
+ * netcat) to measure.
+ *
+ * In the flow   main.c -> cmd_echo: a crew whose every worker opens both endpoints; reply.c's
+ *               handlers.
+ * Invariants    nothing is printed while it serves; SIGINT and SIGTERM end it cleanly, with what
+ *               it counted. */
+#include "cmd.h"
+#include "options.h"
+#include "reply.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STREAMS_MAX 16384u /* connections of one worker */
+#define WORKERS_MAX 64
+
+struct echo_opt {
+    uint32_t backend, workers;
+    uint16_t port;
+    bool spin;
+};
+
+static const char *backend_names[17]; /* "best", then those of the library */
+
+#define O struct echo_opt
+
+static const struct option_row rows[] = {
+    OPT_ENUM(O, backend, 'b', "backend", backend_names, "best", "I/O path to serve through"),
+    OPT_UINT(O, port, 'p', "port", "PORT", "7000", 0, 65535,
+             "UDP and TCP port; 0 takes a free one"),
+    OPT_UINT(O, workers, 'w', "workers", "N", "1", 1, WORKERS_MAX,
+             "worker threads, each pinned to a core"),
+    OPT_FLAG(O, spin, 0, "spin",
+             "poll without ever sleeping: lowest latency, a whole core a worker"),
+};
+
+static const char *const examples[] = {"weir echo", "weir echo -b uring -p 9000 --spin", NULL};
+
+static const struct option_table table = {
+    .command = "echo",
+    .summary = "Serve echoes over UDP and TCP until interrupted.",
+    .rows = rows,
+    .count = sizeof rows / sizeof rows[0],
+    .examples = examples,
+};
+
+struct echo {
+    struct echo_opt opt;
+    struct weir_addr addr;
+    struct weir_crew *crew;
+    struct reply reply[WORKERS_MAX];
+};
+
+static void fill_names(void)
+{
+    struct weir_backend_info info;
+    backend_names[0] = "best";
+    for (unsigned i = 0; i < 15 && weir_backend_info(i, &info) == 0; i++)
+        backend_names[i + 1] = info.name;
+}
+
+static int explain(struct weir_why *why, const char *what, int rc, const struct weir_addr *addr)
+{
+    char text[WEIR_ADDR_TEXT];
+    *why = (struct weir_why){.code = rc};
+    snprintf(why->where, sizeof why->where, "%s", what);
+    snprintf(why->what, sizeof why->what, "%s: %s", weir_addr_text(addr, text), strerror(-rc));
+    return rc;
+}
+
+static int start(struct weir_engine *engine, unsigned worker, void *app, struct weir_why *why)
+{
+    struct echo *e = app;
+    struct reply *r = &e->reply[worker];
+    weir_ep udp, tcp;
+    int rc = reply_open(r, 0, STREAMS_MAX);
+    if (rc)
+        return explain(why, "memory", rc, &e->addr);
+    rc = weir_udp_open(engine, &e->addr, reply_udp, r, &udp);
+    if (rc)
+        return explain(why, "UDP", rc, &e->addr);
+    rc = weir_tcp_listen(engine, &e->addr, reply_tcp, &r->listener, &tcp);
+    return rc ? explain(why, "TCP", rc, &e->addr) : 0;
+}
+
+static void stop(struct weir_engine *engine, unsigned worker, void *app)
+{
+    struct echo *e = app;
+    (void)engine;
+    reply_close(&e->reply[worker]);
+}
+
+static void print_start(const struct echo *e)
+{
+    char text[WEIR_ADDR_TEXT];
+    printf("echo on %s, UDP and TCP, through %s, %u worker%s%s\n", weir_addr_text(&e->addr, text),
+           weir_engine_backend(weir_crew_engine(e->crew, 0)), e->opt.workers,
+           e->opt.workers == 1 ? "" : "s", e->opt.spin ? ", spinning" : "");
+    fflush(stdout);
+}
+
+static void print_end(const struct echo *e)
+{
+    uint64_t packets = 0, bytes = 0, streams = 0, errors = 0;
+    for (unsigned i = 0; i < e->opt.workers; i++) {
+        packets += reply_get(&e->reply[i].packets);
+        bytes += reply_get(&e->reply[i].bytes);
+        streams += reply_get(&e->reply[i].streams);
+        errors += reply_get(&e->reply[i].errors);
+    }
+    printf("echoed %llu datagrams, %llu streams, %llu bytes; %llu errors\n",
+           (unsigned long long)packets, (unsigned long long)streams, (unsigned long long)bytes,
+           (unsigned long long)errors);
+}
+
+/* Blocked in every thread, the workers included, and fetched with sigwait. */
+static void block(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+/* 0 is a free port: chosen here, so that every worker opens the same. */
+static int free_port(uint16_t *ret, struct weir_why *why)
+{
+    struct weir_addr any = {.port = 0};
+    struct weir_engine_opt opt = {.backend = "epoll"};
+    struct weir_engine *engine = weir_engine_open(&opt, why);
+    weir_ep ep;
+    int rc = engine ? weir_tcp_listen(engine, &any, reply_tcp, NULL, &ep) : -EIO;
+    rc = rc ? rc : weir_ep_local(engine, ep, &any);
+    *ret = any.port;
+    if (engine)
+        weir_engine_close(engine);
+    return rc;
+}
+
+static int usage(const struct weir_why *why)
+{
+    char text[512];
+    weir_why_text(why, text, sizeof text);
+    fprintf(stderr, "weir echo: %s\n", text);
+    return EXIT_USAGE;
+}
+
+static int serve(struct echo *e)
+{
+    sigset_t set;
+    int signal, rc;
+    block(&set);
+    print_start(e);
+    sigwait(&set, &signal);
+    rc = weir_crew_stop(e->crew);
+    print_end(e);
+    return rc ? 1 : 0;
+}
+
+static int run(struct echo *e)
+{
+    struct weir_why why = {0};
+    sigset_t set;
+    block(&set);
+    if (e->opt.port == 0 && free_port(&e->opt.port, &why))
+        return usage(&why);
+    e->addr = (struct weir_addr){.port = e->opt.port}; /* the wildcard, which serves IPv4 as well */
+    e->crew =
+        weir_crew_start(&(struct weir_crew_opt){.engine = {.backend =
+                                                               e->opt.backend
+                                                                   ? backend_names[e->opt.backend]
+                                                                   : NULL,
+                                                           .endpoints_max = STREAMS_MAX,
+                                                           .spin = e->opt.spin,
+                                                           .busy_poll = e->opt.spin},
+                                                .workers = e->opt.workers,
+                                                .start = start,
+                                                .stop = stop,
+                                                .app = e},
+                        &why);
+    return e->crew ? serve(e) : usage(&why);
+}
+
+int cmd_echo(int argc, char **argv)
+{
+    struct echo *e = aligned_alloc(64, sizeof *e);
+    if (!e) {
+        fprintf(stderr, "weir echo: no memory\n");
+        return 1;
+    }
+    memset(e, 0, sizeof *e);
+    fill_names();
+    int first = options_parse(&table, argc, argv, &e->opt);
+    int code = first < 0 ? options_exit(first) : run(e);
+    free(e);
+    return code;
+}
