@@ -4,6 +4,9 @@
  *     FREE --take/rx--> APP --send--> TX --completion--> FREE
  *
  * A handler borrows a received buffer until it returns. weir_send takes it. weir_buf_keep holds it.
+ * References are counted, not pointers: in a handler the first weir_send of a borrowed buffer takes
+ * the loan itself, and each weir_buf_keep gives one reference more, to be sent or dropped. To send
+ * one buffer to n streams keep it n - 1 times; to n datagram peers use weir_send_many.
  * Nothing else. A pool belongs to the thread that opened it (or called weir_pool_adopt); a buffer
  * that is dropped on another thread goes home through the pool's return list. */
 #ifndef WEIR_BUF_H

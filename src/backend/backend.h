@@ -45,8 +45,8 @@ enum ep_state { EP_FREE, EP_OPENING, EP_OPEN, EP_CLOSING, EP_DYING };
 #define EP_PAUSED 0x8000u /* a listener that waits out a lack of descriptors, until ops->resume */
 #define EP_BULK 0x10000u  /* the last read filled its slot: read the next into a big one */
 #define EP_LENT 0x20000u  /* a handler has ep->rx now */
-#define EP_HUNG                                                                                    \
-    0x40000u /* the peer's half is closed: read to the end though a read came back short */
+#define EP_HUNG 0x40000u  /* the peer's half is closed: read on though a read came back short */
+#define EP_TX_FAILED 0x80000u /* a send failed (err): what was received is told, then the end */
 
 struct endpoint {
     weir_ep handle; /* generation << 32 | index + 1 */
@@ -186,6 +186,9 @@ struct endpoint *endpoint_accepted(struct backend *b, struct endpoint *listener,
 void endpoint_connected(struct backend *b, struct endpoint *ep, int err);
 /* A stream broke: what was received is told first, then WEIR_CLOSED. A closing one is deleted. */
 void endpoint_fail(struct backend *b, struct endpoint *ep, int err);
+/* A stream's send failed: nothing more is sent, but what the peer sent before is still to be read.
+ * The read side ends it: with its own error, or with this one at the end of file. */
+void endpoint_send_failed(struct backend *b, struct endpoint *ep, int err);
 /* An accept failed: counts, and pauses the listener (EP_PAUSED, ops->resume after 10 ms) where
  * something ran out. */
 void endpoint_accept_failed(struct backend *b, struct endpoint *listener, int err);

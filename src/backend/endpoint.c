@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define ON_LISTS (EP_ON_DIRTY | EP_ON_READY | EP_ON_OWED | EP_ON_LINGER)
+#define ITEMS_NS 1000000u /* when all send items were taken: they come free with others' sends */
 #define PAUSE_NS                                                                                   \
     10000000u /* a listener without descriptors tries again: often enough for a peer not to notice */
 
@@ -182,7 +183,7 @@ void endpoint_connected(struct backend *b, struct endpoint *ep, int err)
         ep->state = EP_OPEN;
     COUNT(&b->counters, stream_opened, 1);
     endpoint_owe(b, ep, EP_OPEN_OWED);
-    if (ep->tx_count || ep->flags & EP_SHUT_ASKED || ep->state == EP_CLOSING)
+    if (ep->tx_count || ep->flags & (EP_SHUT_ASKED | EP_REFUSED) || ep->state == EP_CLOSING)
         endpoint_dirty(b, ep);
 }
 
@@ -198,6 +199,20 @@ void endpoint_fail(struct backend *b, struct endpoint *ep, int err)
     }
     ep->err = (int16_t)err;
     endpoint_owe(b, ep, EP_CLOSED_OWED);
+}
+
+void endpoint_send_failed(struct backend *b, struct endpoint *ep, int err)
+{
+    if (ep->state != EP_OPEN || ep->flags & EP_PEER_EOF) {
+        endpoint_fail(b, ep, err);
+        return;
+    }
+    ep->err = (int16_t)err;
+    ep->flags |= EP_TX_FAILED | EP_HUNG;
+    COUNT(&b->counters, tx_dropped, ep->tx_count);
+    txq_pop(b, ep, ep->tx_count);
+    ep->tx_off = 0;
+    endpoint_ready(b, ep);
 }
 
 void endpoint_accept_failed(struct backend *b, struct endpoint *listener, int err)
@@ -222,12 +237,23 @@ static void half_close(struct backend *b, struct endpoint *ep)
         endpoint_owe(b, ep, EP_CLOSED_OWED);
 }
 
+/* A send was refused: there is room again, or other endpoints hold all items and it waits a little. */
+static void drain(struct backend *b, struct endpoint *ep)
+{
+    if (ep->tx_count > b->opt.tx_max / 2)
+        return;
+    if (b->items_free == NIL) {
+        endpoint_linger(b, ep, b->now_ns + ITEMS_NS);
+        return;
+    }
+    ep->flags &= ~EP_REFUSED;
+    endpoint_owe(b, ep, EP_DRAIN_OWED);
+}
+
 void endpoint_tx_moved(struct backend *b, struct endpoint *ep)
 {
-    if (ep->flags & EP_REFUSED && ep->tx_count <= b->opt.tx_max / 2) {
-        ep->flags &= ~EP_REFUSED;
-        endpoint_owe(b, ep, EP_DRAIN_OWED);
-    }
+    if (ep->flags & EP_REFUSED)
+        drain(b, ep);
     if (ep->tx_count || ep->in_flight)
         return;
     if (ep->state == EP_CLOSING) {
@@ -252,7 +278,7 @@ struct weir_event *backend_emit(struct backend *b, struct endpoint *ep, unsigned
     return event;
 }
 
-/* At most five events: b->events has that many to spare beyond max_events. */
+/* At most five events: b->events has that many to spare. */
 static void tell(struct backend *b, struct endpoint *ep)
 {
     unsigned owed = ep->flags & EP_OWED;
@@ -269,9 +295,11 @@ static void tell(struct backend *b, struct endpoint *ep)
         backend_emit(b, ep, WEIR_CLOSED, NULL)->err = ep->err;
 }
 
+/* Streams have a share of their own, so that a flood of datagrams cannot silence them. */
 void endpoints_tell(struct backend *b)
 {
-    while (backend_room(b) && b->owed.head != NIL) {
+    uint32_t end = max_of(b->max_events, b->n_events + b->max_events / 4 + 1);
+    while (b->n_events < end && b->owed.head != NIL) {
         struct endpoint *ep;
         LIST_POP(b, owed, owed_next, EP_ON_OWED, ep);
         if (ep->state == EP_OPENING || ep->state == EP_OPEN)
@@ -294,7 +322,7 @@ void endpoint_close(struct backend *b, struct endpoint *ep, bool abort)
         abort || broken || (ep->kind == EP_STREAM && ep->state == EP_OPENING && !ep->tx_count);
     if (!at_once && (ep->tx_count || ep->in_flight)) {
         ep->state = EP_CLOSING;
-        endpoint_linger(b, ep, b->now_ns + b->opt.linger_ns);
+        endpoint_linger(b, ep, max_of(b->now_ns, weir_now_ns()) + b->opt.linger_ns);
         endpoint_dirty(b, ep);
         return;
     }
@@ -313,6 +341,8 @@ static void expire(struct backend *b, struct endpoint *ep)
     } else if (ep->state == EP_OPEN && ep->flags & EP_PAUSED) {
         ep->flags &= ~EP_PAUSED;
         b->ops->resume(b, ep);
+    } else if (ep->state == EP_OPEN && ep->flags & EP_REFUSED) {
+        endpoint_dirty(b, ep); /* its flush finds out whether there is room */
     }
 }
 
@@ -323,7 +353,7 @@ void endpoints_expire(struct backend *b)
     b->linger_next_ns = UINT64_MAX;
     for (struct endpoint *ep = NULL; b->linger.head != NIL;) {
         LIST_POP(b, linger, linger_next, EP_ON_LINGER, ep);
-        bool waits = ep->state == EP_CLOSING || ep->flags & EP_PAUSED;
+        bool waits = ep->state == EP_CLOSING || ep->flags & (EP_PAUSED | EP_REFUSED);
         if (waits && ep->until_ns > b->now_ns)
             endpoint_linger(b, ep, ep->until_ns);
         else

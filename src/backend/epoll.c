@@ -86,7 +86,7 @@ static void hot_find_all(struct backend *b, struct epoll *p)
 {
     p->n_udp = 0;
     for (uint32_t i = 0; i < b->eps_max; i++)
-        if (b->eps[i].kind == EP_UDP && b->eps[i].state == EP_OPEN)
+        if (b->eps[i].kind == EP_UDP && b->eps[i].state >= EP_OPEN)
             hot_add(p, &b->eps[i]);
 }
 
@@ -244,6 +244,12 @@ static void writable(struct backend *b, struct endpoint *ep)
         endpoint_dirty(b, ep);
 }
 
+static int broken_by(int fd)
+{
+    int err = socket_error(fd);
+    return err ? err : -EPIPE;
+}
+
 static void edge(struct backend *b, const struct epoll_event *event)
 {
     if (event->data.u64 == 0)
@@ -260,6 +266,8 @@ static void edge(struct backend *b, const struct epoll_event *event)
         endpoint_fail(b, ep, -EPIPE);
         return;
     }
+    if (broken && ep->flags & EP_PEER_EOF && !(ep->flags & EP_SHUT_DONE))
+        endpoint_fail(b, ep, broken_by(ep->fd)); /* nobody reads it any more, so nobody else tells */
     if (broken || event->events & EPOLLRDHUP)
         ep->flags |= EP_HUNG;
     if (event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
@@ -297,8 +305,8 @@ static int epoll_rx(struct backend *b)
         for (unsigned i = 0; i < p->n_udp; i++)
             endpoint_ready(b, endpoint_at(b, p->hot[i]));
     epoll_udp_stash(b);
-    uint32_t last = b->ready.tail;
-    while (b->ready.head != NIL && backend_room(b)) {
+    uint32_t last = b->ready.tail, turns = b->max_events / STREAM_READS + 1;
+    while (b->ready.head != NIL && backend_room(b) && turns--) {
         struct endpoint *ep = endpoint_pop_ready(b);
         uint32_t index = (uint32_t)(ep - b->eps);
         if (read_endpoint(b, ep))
@@ -333,7 +341,7 @@ static bool stream_send(struct backend *b, struct endpoint *ep)
         if (err == EAGAIN || err == ENOBUFS || err == ENOMEM)
             socket_send_failed(b, ep, -err);
         else
-            endpoint_fail(b, ep, -err);
+            endpoint_send_failed(b, ep, -err);
         return false;
     }
     COUNT(&b->counters, stream_writes, 1);
@@ -356,20 +364,31 @@ static void epoll_flush(struct backend *b, struct endpoint *ep)
         endpoint_tx_moved(b, ep);
 }
 
+static int wait_in_ms(struct epoll *p, int64_t timeout_ns)
+{
+    int64_t ms = min_of((timeout_ns + 999999) / 1000000, INT64_C(60000));
+    return epoll_wait(p->fd, p->edges, array_len(p->edges), timeout_ns < 0 ? -1 : (int)ms);
+}
+
+static int wait_in_ns(struct epoll *p, int64_t timeout_ns)
+{
+    struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    int n = epoll_pwait2(p->fd, p->edges, array_len(p->edges), timeout_ns < 0 ? NULL : &ts, NULL);
+    /* before kernel 5.11; EPERM is what older container filters answer to a call they do not know */
+    p->no_pwait2 = n < 0 && (errno == ENOSYS || errno == EPERM);
+    return p->no_pwait2 ? wait_in_ms(p, timeout_ns) : n;
+}
+
 /* What epoll tells here is kept for the rx that follows, which then needs no second call. */
 static int epoll_backend_wait(struct backend *b, int64_t timeout_ns)
 {
     struct epoll *p = epoll_of(b);
-    struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
-    int n = epoll_pwait2(p->fd, p->edges, array_len(p->edges), timeout_ns < 0 ? NULL : &ts, NULL);
-    if (n < 0 && errno == ENOSYS) /* before kernel 5.11 */
-        n = epoll_wait(p->fd, p->edges, array_len(p->edges),
-                       timeout_ns < 0
-                           ? -1
-                           : (int)min_of((timeout_ns + 999999) / 1000000, INT64_C(60000)));
+    if (p->n_edges)
+        return 0; /* an earlier wait's are not harvested yet: edges come only once */
+    int n = p->no_pwait2 ? wait_in_ms(p, timeout_ns) : wait_in_ns(p, timeout_ns);
     COUNT(&b->counters, syscalls, 1);
     if (n < 0)
-        return errno == EINTR ? -EINTR : -errno;
+        return -errno;
     p->n_edges = (unsigned)n;
     return 0;
 }

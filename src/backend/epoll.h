@@ -13,7 +13,7 @@ struct epoll_udp;
 
 struct epoll {
     int fd;
-    bool gro, gso;
+    bool gro, gso, no_pwait2;
     unsigned n_edges;
     unsigned quiet, turn; /* spinning: the last look told of datagrams only; polls so far */
     unsigned n_udp;       /* datagram endpoints; more than HOT_MAX: none is hot */

@@ -3,9 +3,10 @@
  *
  * rx: `burst` big slots stand ready; recvmmsg fills some; each filled one becomes one event, or,
  * where UDP GRO merged several datagrams, as many views. What finds no room among the poll's
- * events waits in the stash. tx: neighbours of the send queue with one destination and size leave
+ * events waits in the stash.
+ * tx: neighbours of the send queue with one destination and size leave
  * as one GSO message (UDP_SEGMENT). A message that the path refuses in that form is sent again
- * datagram by datagram, and its size is remembered. */
+ * datagram by datagram. */
 #include "epoll.h"
 
 #include <errno.h>
@@ -52,7 +53,7 @@ struct epoll_udp {
     char tx_ctl[MESSAGES][CMSG_SPACE(sizeof(uint16_t))];
     struct iovec tx_iov[MESSAGES * SEGMENTS];
     uint16_t tx_items[MESSAGES];
-    uint32_t gso_max; /* largest segment that the path took */
+    uint32_t alone; /* items from the head on that a refused merge leaves to be sent one by one */
 };
 
 void epoll_udp_features(bool *gro, bool *gso)
@@ -131,7 +132,6 @@ int epoll_udp_open(struct backend *b)
     bool gro;
     epoll_udp_features(&gro, &epoll_of(b)->gso);
     epoll_of(b)->gso &= !b->opt.no_gro;
-    u->gso_max = UINT16_MAX;
     return 0;
 }
 
@@ -286,7 +286,7 @@ bool epoll_udp_rx(struct backend *b, struct endpoint *ep)
         take_message(b, ep, u, i);
     close_gap(u, (unsigned)n);
     epoll_udp_stash(b);
-    return (unsigned)n == asked;
+    return (unsigned)n == asked || u->stash_at < u->stash_n;
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -313,7 +313,7 @@ static void build_message(struct backend *b, struct endpoint *ep, unsigned i, st
     struct iovec *iov = &u->tx_iov[i * SEGMENTS];
     struct weir_addr *to = &(*item)->to;
     uint32_t segment;
-    bool merge = epoll_of(b)->gso && (*item)->buf->len <= u->gso_max;
+    bool merge = epoll_of(b)->gso && i >= u->alone;
     unsigned n = txq_gather(b, item, bufs, merge ? SEGMENTS : 1, &segment);
     for (unsigned k = 0; k < n; k++)
         iov[k] = (struct iovec){bufs[k]->data, bufs[k]->len};
@@ -347,10 +347,13 @@ static void burst_sent(struct backend *b, struct endpoint *ep, unsigned n)
     COUNT(&b->counters, tx_bytes, bytes);
     COUNT(&b->counters, copies, packets);
     COUNT(&b->counters, copied_bytes, bytes);
+    u->alone -= min_of(u->alone, n);
     txq_pop(b, ep, packets);
 }
 
-/* The first message was refused. True: go on with the next (or with the same one, cut smaller). */
+/* The first message was refused. True: go on with the next, or with the same one unmerged: a path
+ * whose MTU is below the segments refuses the merged form only (udp(7)). Nothing is concluded for
+ * later bursts: a single bad destination is refused alike. */
 static bool burst_failed(struct backend *b, struct endpoint *ep, int err)
 {
     struct epoll_udp *u = epoll_of(b)->udp;
@@ -358,18 +361,20 @@ static bool burst_failed(struct backend *b, struct endpoint *ep, int err)
     if (err == EINTR)
         return true;
     if (merged && (err == EINVAL || err == EMSGSIZE || err == EIO)) {
-        u->gso_max =
-            (uint32_t)u->tx_iov[0].iov_len - 1; /* udp(7): segments must fit the path's MTU */
+        u->alone = u->tx_items[0];
         return true;
     }
     if (!socket_send_failed(b, ep, -err))
         return false;
+    COUNT(&b->counters, tx_dropped, u->tx_items[0] - 1); /* merged with the one that was counted */
+    u->alone -= u->alone > 0;
     txq_pop(b, ep, u->tx_items[0]);
     return true;
 }
 
 void epoll_udp_tx(struct backend *b, struct endpoint *ep)
 {
+    epoll_of(b)->udp->alone = 0; /* another endpoint's, or an earlier poll's */
     while (ep->tx_count) {
         unsigned n = build_burst(b, ep);
         int sent = sendmmsg(ep->fd, epoll_of(b)->udp->tx, n, MSG_DONTWAIT | MSG_NOSIGNAL);

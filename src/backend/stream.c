@@ -28,11 +28,8 @@ static void count_copy(struct backend *b, size_t bytes)
 static bool grow(struct backend *b, struct endpoint *ep, size_t bytes)
 {
     struct weir_buf *old = ep->rx, *wide = weir_buf_take_bytes(b->pool, bytes);
-    if (!wide) {
-        COUNT(&b->counters, pool_empty, 1);
-        b->starved = true;
+    if (!wide)
         return false;
-    }
     if (old) {
         memcpy(wide->data, old->data, old->len);
         wide->len = old->len;
@@ -42,6 +39,13 @@ static bool grow(struct backend *b, struct endpoint *ep, size_t bytes)
     }
     ep->rx = wide;
     return true;
+}
+
+static bool starve(struct backend *b)
+{
+    COUNT(&b->counters, pool_empty, 1);
+    b->starved = true;
+    return false;
 }
 
 /* Bytes that were consumed leave a gap in front: close it when that is cheaper than a new buffer.
@@ -58,21 +62,26 @@ static bool compact(struct backend *b, struct weir_buf *rx)
     return true;
 }
 
-static size_t first_bytes(const struct backend *b, const struct endpoint *ep)
+/* A bulk stream's next bytes go into a big slot where there is one, any stream's into a small one. */
+static bool begin(struct backend *b, struct endpoint *ep)
 {
     uint32_t small = pool_small_bytes(b->pool) - pool_headroom(b->pool);
-    return ep->flags & EP_BULK ? b->opt.rx_max : min_of(small, b->opt.rx_max);
+    if (ep->flags & EP_BULK && grow(b, ep, b->opt.rx_max))
+        return true;
+    ep->flags &= ~EP_BULK;
+    return grow(b, ep, min_of(small, b->opt.rx_max));
 }
 
 static bool make_room(struct backend *b, struct endpoint *ep)
 {
     if (!ep->rx)
-        return grow(b, ep, first_bytes(b, ep));
-    if (weir_buf_tailroom(ep->rx) >= ROOM_LOW || compact(b, ep->rx))
+        return begin(b, ep) || starve(b);
+    uint32_t tail = weir_buf_tailroom(ep->rx);
+    if (tail >= ROOM_LOW || compact(b, ep->rx))
         return true;
-    if (weir_buf_tailroom(ep->rx) && ep->rx->len + weir_buf_tailroom(ep->rx) >= b->opt.rx_max)
-        return true;
-    return grow(b, ep, b->opt.rx_max);
+    if (tail && ep->rx->len + tail >= b->opt.rx_max)
+        return true; /* the largest already */
+    return grow(b, ep, b->opt.rx_max) || starve(b);
 }
 
 static void stop(struct backend *b, struct endpoint *ep)
@@ -124,7 +133,7 @@ static bool room_for(struct backend *b, struct endpoint *ep, size_t n)
         return true;
     size_t bytes = unconsumed(ep) + n;
     size_t ample = ep->rx ? min_of(2 * bytes, (size_t)b->opt.rx_max) : bytes;
-    return grow(b, ep, max_of(bytes, ample));
+    return grow(b, ep, max_of(bytes, ample)) || starve(b);
 }
 
 bool stream_append(struct backend *b, struct endpoint *ep, const void *from, size_t n)
@@ -162,6 +171,10 @@ void stream_eof(struct backend *b, struct endpoint *ep)
 {
     if (ep->flags & EP_PEER_EOF)
         return;
+    if (ep->flags & EP_TX_FAILED) {
+        endpoint_fail(b, ep, ep->err);
+        return;
+    }
     ep->flags |= EP_PEER_EOF;
     endpoint_owe(b, ep, EP_EOF_OWED);
     if (ep->flags & EP_SHUT_DONE)

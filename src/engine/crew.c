@@ -30,13 +30,14 @@ struct weir_crew {
     struct worker workers[];
 };
 
+/* Both are asked for; the first refusal is the one that is reported. */
 static void place(struct worker *w)
 {
     const struct weir_crew_opt *opt = &w->crew->opt;
-    if (!opt->unpinned && weir_pin(w->core, &w->refused))
-        return;
+    if (!opt->unpinned)
+        weir_pin(w->core, &w->refused);
     if (opt->fifo)
-        weir_fifo(opt->fifo, &w->refused);
+        weir_fifo(opt->fifo, w->refused.code ? NULL : &w->refused);
 }
 
 static void open_worker(struct worker *w)

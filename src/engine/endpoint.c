@@ -131,7 +131,7 @@ static int may_send(const struct endpoint *ep)
         return -EBADF;
     if (ep->kind == EP_LISTEN)
         return -EOPNOTSUPP;
-    bool ended = ep->flags & (EP_SHUT_ASKED | EP_SHUT_DONE | EP_CLOSED_OWED);
+    bool ended = ep->flags & (EP_SHUT_ASKED | EP_SHUT_DONE | EP_CLOSED_OWED | EP_TX_FAILED);
     return ended ? -EPIPE : 0;
 }
 
@@ -165,16 +165,18 @@ int weir_send(struct weir_engine *e, weir_ep handle, struct weir_buf **bufs, uns
         return rc;
     uint32_t max = ep->kind == EP_UDP ? UDP_PAYLOAD_MAX : INT32_MAX, free = room(e, ep);
     unsigned took = 0;
-    for (; took < n && took < free; took++) {
-        if (bufs[took]->len > max)
-            return took ? (int)took : -EMSGSIZE;
-        if (!queue(e, ep, bufs[took], &bufs[took]->peer))
-            break;
+    bool fits = true, queued = true;
+    while (took < n && took < free && queued) {
+        fits = bufs[took]->len <= max;
+        queued = fits && queue(e, ep, bufs[took], &bufs[took]->peer);
+        took += queued;
     }
-    if (took < n)
+    if (!fits && !took)
+        return -EMSGSIZE;
+    if (took < n && fits)
         refuse(e, ep);
-    endpoint_dirty(
-        &e->b, ep); /* though nothing was taken: the flush is what finds room and owes WEIR_DRAIN */
+    /* dirty though nothing was taken: the flush is what finds room and owes WEIR_DRAIN */
+    endpoint_dirty(&e->b, ep);
     return (int)took;
 }
 

@@ -35,7 +35,7 @@ static int allocate(struct weir_engine *e)
     b->max_events = b->opt.poll_events;
     b->eps = calloc(b->eps_max, sizeof *b->eps);
     b->items = calloc(b->items_max, sizeof *b->items);
-    b->events = calloc(b->max_events + SPARE_EVENTS, sizeof *b->events);
+    b->events = calloc(b->max_events + b->max_events / 4 + SPARE_EVENTS, sizeof *b->events);
     if (!b->eps || !b->items || !b->events)
         return -ENOMEM;
     link_free(b);
