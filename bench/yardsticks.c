@@ -154,7 +154,7 @@ static int by_value(const void *a, const void *b)
 
 static double median(const double *values, unsigned n)
 {
-    double sorted[ROUNDS_MAX > PILES ? ROUNDS_MAX : PILES];
+    double sorted[ROUNDS_MAX > PILES ? ROUNDS_MAX : PILES] = {0};
     unsigned k = 0;
     for (unsigned i = 0; i < n; i++)
         if (!isnan(values[i]))
@@ -171,7 +171,7 @@ static bool run_drain(const struct contender *who, struct figures *ret)
                                 .bytes = BYTES,
                                 .duration_ns = PILE_NS,
                                 .core = core_generator};
-    double rates[PILES];
+    double rates[PILES] = {0};
     void *self = who->open(&at, who->name, false);
     for (unsigned i = 0; self && i < PILES; i++) {
         pthread_t thread;

@@ -72,10 +72,9 @@ static int explain(struct weir_why *why, const char *what, int rc, const struct 
     return rc;
 }
 
-static int start(struct weir_engine *engine, unsigned worker, void *app, struct weir_why *why)
+static int open_both(struct echo *e, struct weir_engine *engine, struct reply *r,
+                     struct weir_why *why)
 {
-    struct echo *e = app;
-    struct reply *r = &e->reply[worker];
     weir_ep udp, tcp;
     int rc = reply_open(r, 0, STREAMS_MAX);
     if (rc)
@@ -85,6 +84,15 @@ static int start(struct weir_engine *engine, unsigned worker, void *app, struct 
         return explain(why, "UDP", rc, &e->addr);
     rc = weir_tcp_listen(engine, &e->addr, reply_tcp, &r->listener, &tcp);
     return rc ? explain(why, "TCP", rc, &e->addr) : 0;
+}
+
+static int start(struct weir_engine *engine, unsigned worker, void *app, struct weir_why *why)
+{
+    struct echo *e = app;
+    int rc = open_both(e, engine, &e->reply[worker], why);
+    if (rc)
+        reply_close(&e->reply[worker]); /* `stop` is not called for a start that failed */
+    return rc;
 }
 
 static void stop(struct weir_engine *engine, unsigned worker, void *app)

@@ -195,14 +195,23 @@ static void feed_the_starved(struct backend *b)
             arm(b, ep);
 }
 
+/* The textbook's loop makes one epoll_wait a turn. So when this turn's events came from naive_wait,
+ * the next looks no further: a loop that sleeps finds nothing to do, waits, and is told there. */
+static void look(struct backend *b, struct naive *p)
+{
+    bool waits_next = p->waits_next;
+    p->waits_next = p->n_told > 0 && !b->opt.spin;
+    if (p->n_told > 0 || waits_next)
+        return;
+    p->n_told = epoll_wait(p->fd, p->told, array_len(p->told), 0);
+    COUNT(&b->counters, syscalls, 1);
+}
+
 static int naive_rx(struct backend *b)
 {
     struct naive *p = naive_of(b);
     feed_the_starved(b);
-    if (p->n_told == 0) {
-        p->n_told = epoll_wait(p->fd, p->told, array_len(p->told), 0);
-        COUNT(&b->counters, syscalls, 1);
-    }
+    look(b, p);
     for (int i = 0; i < p->n_told && backend_room(b); i++)
         handle(b, &p->told[i]); /* what finds no room is told again: level-triggered */
     p->n_told = 0;
@@ -244,7 +253,7 @@ static bool refused(struct backend *b, struct endpoint *ep, int err)
         return true;
     bool full = err == EAGAIN || err == ENOBUFS || err == ENOMEM;
     if (ep->kind == EP_STREAM && !full) {
-        endpoint_fail(b, ep, -err);
+        endpoint_send_failed(b, ep, -err);
         return false;
     }
     if (!socket_send_failed(b, ep, -err))
@@ -276,12 +285,10 @@ static int naive_wait(struct backend *b, int64_t timeout_ns)
 {
     struct naive *p = naive_of(b);
     struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    int64_t ms = timeout_ns < 0 ? -1 : min_of((timeout_ns + 999999) / 1000000, INT64_C(60000));
     int n = epoll_pwait2(p->fd, p->told, array_len(p->told), timeout_ns < 0 ? NULL : &ts, NULL);
-    if (n < 0 && errno == ENOSYS) /* before kernel 5.11 */
-        n = epoll_wait(p->fd, p->told, array_len(p->told),
-                       timeout_ns < 0
-                           ? -1
-                           : (int)min_of((timeout_ns + 999999) / 1000000, INT64_C(60000)));
+    if (n < 0 && (errno == ENOSYS || errno == EPERM)) /* before kernel 5.11, or a filter of then */
+        n = epoll_wait(p->fd, p->told, array_len(p->told), (int)ms);
     COUNT(&b->counters, syscalls, 1);
     p->n_told = n > 0 ? n : 0;
     return n < 0 ? -errno : 0;

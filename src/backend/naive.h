@@ -20,6 +20,7 @@ struct naive {
     int fd;
     int n_told; /* events that epoll_wait told and no rx has handled */
     struct epoll_event told[64];
+    bool waits_next; /* the caller's next wait asks epoll: this turn need not */
     struct packet packet;
     struct weir_buf *small,
         *big;             /* the next cells, in state BACKEND: taken before anything is received */

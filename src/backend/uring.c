@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * io_uring: requests that stay armed, completions read from shared memory, one system call a poll.
  *
- *     rx      harvest completions; enter the kernel only when the ring says that it has some to make
- *     submit  post slots, arm requests, hand over the poll's sends: one io_uring_enter, which reaps as well
+ *     rx      harvest completions; enter the kernel only when the ring says it has some to make
+ *     submit  post slots, arm requests, hand over the poll's sends: one io_uring_enter
  *     wait    the same, and sleep
  *
  * The ring belongs to the thread that opened it (IORING_SETUP_SINGLE_ISSUER) and completes requests
@@ -98,7 +98,7 @@ static void endpoint_completed(struct backend *b, enum uring_op op, const struct
     struct uring *u = uring_of(b);
     struct endpoint *ep = endpoint_at(b, (uint32_t)cqe->user_data >> OP_BITS);
     struct uring_ep *x = uring_ep(ep);
-    struct weir_buf *buf = group_take(b, group_of(u, op), cqe);
+    struct weir_buf *buf = group_take(group_of(u, op), cqe);
     assert(ep->handle >> 32 == cqe->user_data >> 32 && ep->state != EP_FREE);
     if (!(cqe->flags & IORING_CQE_F_MORE)) {
         u->reqs--;
@@ -136,25 +136,32 @@ static void completed(struct backend *b, const struct io_uring_cqe *cqe)
     }
 }
 
-/* At most what is visible now. The head is given back entry by entry, because a completion may lead
- * to a submission, which makes new ones. io_uring_cq_advance's release store pairs with the
- * kernel's load of the head. */
+static const struct io_uring_cqe *next_of(const struct uring *u)
+{
+    return &u->ring.cq.cqes[*u->ring.cq.khead & u->ring.cq.ring_mask];
+}
+
+/* Copied out and given back before it is handled, because that may lead to a submission, which
+ * makes new completions. io_uring_cq_advance's release store pairs with the kernel's load of the
+ * head. */
+static void complete_next(struct backend *b)
+{
+    struct uring *u = uring_of(b);
+    struct io_uring_cqe cqe = *next_of(u);
+    io_uring_cq_advance(&u->ring, 1);
+    completed(b, &cqe);
+}
+
+/* At most what is visible now. */
 unsigned uring_harvest(struct backend *b)
 {
     struct uring *u = uring_of(b);
     unsigned n = 0, ready = io_uring_cq_ready(&u->ring);
     while (n < ready && backend_room(b) && !u->stash.buf) {
-        struct io_uring_cqe cqe = u->ring.cq.cqes[*u->ring.cq.khead & u->ring.cq.ring_mask];
-        io_uring_cq_advance(&u->ring, 1);
-        completed(b, &cqe);
+        complete_next(b);
         n++;
     }
     return n;
-}
-
-static enum uring_op next_op(const struct uring *u)
-{
-    return u->ring.cq.cqes[*u->ring.cq.khead & u->ring.cq.ring_mask].user_data & OP_MASK;
 }
 
 /* Most sends complete while they are submitted: their buffers come home before the poll ends, still
@@ -163,12 +170,10 @@ static void settle(struct backend *b)
 {
     struct uring *u = uring_of(b);
     for (unsigned ready = io_uring_cq_ready(&u->ring); ready; ready--) {
-        enum uring_op op = next_op(u);
+        enum uring_op op = next_of(u)->user_data & OP_MASK;
         if (op != OP_SEND && op != OP_RECORD && op != OP_PLACE && op != OP_NONE)
             break;
-        struct io_uring_cqe cqe = u->ring.cq.cqes[*u->ring.cq.khead & u->ring.cq.ring_mask];
-        io_uring_cq_advance(&u->ring, 1);
-        completed(b, &cqe);
+        complete_next(b);
     }
 }
 
@@ -197,10 +202,21 @@ static void reap(struct backend *b)
         u->broken = rc;
 }
 
+/* Streams whose read side is to be looked at, because a send failed: by an armed receive. */
+static void look(struct backend *b)
+{
+    struct endpoint *ep;
+    while ((ep = endpoint_pop_ready(b)))
+        if (ep->state == EP_OPEN)
+            uring_want(b, ep, WANT_ARM);
+}
+
 static int rx(struct backend *b)
 {
     struct uring *u = uring_of(b);
     b->starved = false;
+    if (unlikely(b->ready.head != NIL))
+        look(b);
     if (!uring_stash(b))
         return u->broken;
     if (!io_uring_cq_ready(&u->ring))
@@ -211,12 +227,6 @@ static int rx(struct backend *b)
 }
 
 /* ---- sleeping ------------------------------------------------------------------------------- */
-
-/* Something waits for slots, records or entries that no completion may announce. */
-static bool put_off(const struct uring *u)
-{
-    return u->todo.head != NIL;
-}
 
 /* Completions are at hand, but there is no view header to tell the first of them with. */
 static void nap(void)
@@ -234,7 +244,8 @@ int uring_wait(struct backend *b, int64_t timeout_ns)
     if (u->stash.buf || io_uring_cq_ready(&u->ring))
         return 0;
     prepare(b);
-    if (put_off(u) && (timeout_ns < 0 || timeout_ns > STARVED_NS))
+    /* What is left to do waits for slots, records or entries, which no completion may announce. */
+    if (u->todo.head != NIL && (timeout_ns < 0 || timeout_ns > STARVED_NS))
         timeout_ns = STARVED_NS;
     struct __kernel_timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
     if (u->sends)

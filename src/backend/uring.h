@@ -19,8 +19,8 @@
 #include <sys/socket.h>
 
 /* Features that this kernel has (uring_probe.c). */
-#define URING_DEFER 0x01u /* completions only inside our own calls: no interruptions, and batches */
-#define URING_COOP 0x02u  /* completions at the next system call of any kind */
+#define URING_DEFER 0x01u  /* completions only inside our own calls: undisturbed, in batches */
+#define URING_COOP 0x02u   /* completions at the next system call of any kind */
 #define URING_SINGLE 0x04u /* one submitting thread: less locking */
 #define URING_FILES 0x08u  /* registered files are released when they are removed */
 #define URING_ZC 0x10u     /* zero-copy sends that report whether they copied */
@@ -52,9 +52,8 @@ enum uring_op {
 #define HAS_FIXED 0x08u    /* its file is in the registered table, at the endpoint's index */
 #define HAS_EOF 0x10u      /* the peer's end arrived behind held slots */
 #define HAS_TODO 0x20u     /* on the todo list */
-#define HAS_BLOCKED                                                                                \
-    0x40u                /* the socket buffer is full: the next send waits in the kernel for room */
-#define HAS_WAITER 0x80u /* datagrams: that send; those behind it stay here, to keep the order */
+#define HAS_BLOCKED 0x40u  /* the socket buffer is full: the next send waits for room */
+#define HAS_WAITER 0x80u   /* datagrams: that send; those behind it stay here, in order */
 #define HAS_CONNECT 0x100u /* not yet connected */
 #define HAS_PLACING 0x200u /* on its way into the table */
 #define HAS_BULK 0x400u    /* the stream's bytes come in bulk: into big slots */
@@ -73,8 +72,8 @@ struct uring_ep {
     uint32_t reqs; /* requests that owe a completion, and records */
     uint16_t has, want;
     uint32_t todo_next;
-    uint32_t held_head,
-        held_tail; /* stream: slots that landed while it was full; datagrams: records to send again */
+    /* a stream's slots that landed while it was full; of datagrams the records to send again */
+    uint32_t held_head, held_tail;
     uint32_t record; /* of the stream's send or connect in flight, NIL = none */
     int32_t late;    /* an error that arrived behind held slots */
     uint16_t sends;  /* of a stream, as long as they are few */
@@ -146,8 +145,8 @@ struct uring {
     uint32_t n_records, records_free, n_free;
     uint32_t gso_max;   /* largest segment that the path took */
     uint32_t zc_copied; /* notifications that the kernel copied */
-    uint32_t zc_held,
-        zc_max; /* buffers that wait for a notification: they are the peer's to release, so bounded */
+    /* buffers that wait for a notification: they are the peer's to release, so they are bounded */
+    uint32_t zc_held, zc_max;
     struct stashed stash;
     struct msghdr rx_msg; /* the shape of every multishot recvmsg */
 };
@@ -182,6 +181,17 @@ bool uring_space(struct backend *b, unsigned n);
 /* One io_uring_enter: submits what stands in the queue and lets completions happen. */
 void uring_enter(struct backend *b);
 
+/* The multishot poll of the wake descriptor, unless it is armed. */
+void uring_arm_wake(struct backend *b);
+/* Handle the completions that are visible, while there is room for events. Returns how many. */
+unsigned uring_harvest(struct backend *b);
+int uring_wait(struct backend *b, int64_t timeout_ns);
+
+/* ---- uring_open.c --------------------------------------------------------------------------- */
+int uring_open(struct backend *b, struct weir_why *why);
+void uring_close(struct backend *b);
+void uring_modes(const struct backend *b, char *text, size_t bytes);
+
 /* ---- uring_probe.c -------------------------------------------------------------------------- */
 int uring_probe(char *modes, size_t bytes, struct weir_why *why);
 /* URING_* of this kernel, or -errno with the reason. */
@@ -194,14 +204,14 @@ void uring_modes_text(unsigned features, bool zc, char *text, size_t bytes);
 /* `most` slots of the section, of each `bytes` from the headroom on. */
 int group_open(struct backend *b, struct group *g, uint16_t id, unsigned section, uint32_t most,
                uint32_t bytes);
-void group_close(struct backend *b, struct group *g);
+void group_close(struct group *g);
 /* Post slots up to the target. */
 void group_fill(struct backend *b, struct group *g);
 /* Which group a request of this kind receives into. */
 struct group *group_of(struct uring *u, enum uring_op op);
-/* The slot that a completion brings, NULL when it brings none. State APP, data and len not yet
- * set. */
-struct weir_buf *group_take(struct backend *b, struct group *g, const struct io_uring_cqe *cqe);
+/* The slot that a completion brings, NULL when it brings none. State APP, len not yet set. */
+struct weir_buf *group_take(struct group *g, const struct io_uring_cqe *cqe);
+
 /* Slots that landed while their stream was full, in order. front: back to where it was. pop: NULL
  * at the end. */
 void held_push(struct backend *b, struct endpoint *ep, struct weir_buf *buf);

@@ -310,7 +310,7 @@ int uring_add(struct backend *b, struct endpoint *ep)
     COUNT(&b->counters, syscalls, 1);
     if (ioctl(ep->fd, FIONBIO, &off))
         return -errno; /* as in prepare(): the ring waits for us */
-    if (ep->kind == EP_UDP && !b->opt.no_gro)
+    if (ep->kind == EP_UDP && uring_of(b)->features & URING_GRO)
         socket_gro(ep->fd);
     if (ep->kind != EP_STREAM)
         place_file(b, ep);

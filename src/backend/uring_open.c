@@ -39,11 +39,19 @@ static void open_files(struct backend *b)
         return;
     uint32_t n = (uint32_t)min_of((rlim_t)b->opt.endpoints_max, limit.rlim_cur);
     int rc = io_uring_register_files_sparse(&u->ring, n);
-    if (rc == 0)
+    if (rc == 0) {
         u->files = n;
-    else
-        backend_lesser(b, rc, "registered files", "raise ulimit -n", "a table of %u was refused",
-                       n);
+        return;
+    }
+    u->features &= ~URING_FILES;
+    backend_lesser(b, rc, "registered files", "raise ulimit -n", "a table of %u was refused", n);
+}
+
+/* A little less than rx_max: one full slot is no reason to stop receiving. */
+static uint32_t bulk_bytes(const struct backend *b)
+{
+    uint32_t most = min_of(b->opt.rx_max, WEIR_BIG_BYTES);
+    return most > 4096 ? most - 64 : most;
 }
 
 static int open_parts(struct backend *b, unsigned n)
@@ -55,7 +63,7 @@ static int open_parts(struct backend *b, unsigned n)
     if (rc == 0)
         rc = group_open(b, &u->small, 0, WEIR_SMALL, SMALL_MOST, small);
     if (rc == 0)
-        rc = group_open(b, &u->bulk, 1, WEIR_BIG, BULK_MOST, min_of(b->opt.rx_max, WEIR_BIG_BYTES));
+        rc = group_open(b, &u->bulk, 1, WEIR_BIG, BULK_MOST, bulk_bytes(b));
     if (rc == 0)
         rc = group_open(b, &u->big, 2, WEIR_BIG, b->opt.burst, RX_FRONT + WEIR_BIG_BYTES);
     if (rc)
@@ -86,6 +94,8 @@ int uring_open(struct backend *b, struct weir_why *why)
                        strerror(-rc));
     }
     u->features = (unsigned)features;
+    if (b->opt.no_gro)
+        u->features &= ~(URING_GRO | URING_GSO);
     u->zc = u->features & URING_ZC;
     u->zc_max = min_of(b->opt.tx_max, b->opt.pool.small / 8);
     b->priv = u;
@@ -120,9 +130,9 @@ void uring_close(struct backend *b)
         return;
     drain(b);
     uring_teardown(&u->ring);
-    group_close(b, &u->small);
-    group_close(b, &u->bulk);
-    group_close(b, &u->big);
+    group_close(&u->small);
+    group_close(&u->bulk);
+    group_close(&u->big);
     records_close(b);
     if (u->stash.buf)
         weir_buf_drop(&u->stash.buf, 1);

@@ -41,8 +41,8 @@ static atomic_uint closed;
 
 void uring_teardown(struct io_uring *ring)
 {
-    atomic_fetch_add_explicit(&closed, 1,
-                              memory_order_release); /* pairs with the load in uring_setup */
+    /* release: pairs with the load in uring_setup */
+    atomic_fetch_add_explicit(&closed, 1, memory_order_release);
     io_uring_queue_exit(ring);
 }
 
@@ -222,22 +222,26 @@ int uring_features(struct weir_why *why)
     return rc ? rc : (int)features;
 }
 
+static const char *yes_no(unsigned feature)
+{
+    return feature ? "yes" : "no";
+}
+
+/* In brackets the kernel that has it. */
 void uring_modes_text(unsigned f, bool zc, char *text, size_t bytes)
 {
     const char *run = f & URING_DEFER  ? "DEFER_TASKRUN"
                       : f & URING_COOP ? "COOP_TASKRUN (DEFER refused)"
                                        : "plain task work";
     snprintf(text, bytes,
-             "%s%s; multishot accept, recv, recvmsg into buffer rings; registered files %s, ring "
-             "%s; "
-             "UDP GRO %s, GSO %s; SEND_ZC %s",
+             "%s%s; multishot accept, recv, recvmsg; registered files %s, ring %s; "
+             "GRO %s, GSO %s; SEND_ZC %s",
              f & URING_SINGLE ? "SINGLE_ISSUER, " : "", run,
-             f & URING_FILES ? "yes" : "no (released late before Linux 6.13)",
-             f & URING_RINGFD ? "yes" : "no", f & URING_GRO ? "yes" : "no",
-             f & URING_GSO ? "yes" : "no",
+             f & URING_FILES ? "yes" : "no (Linux 6.13)", yes_no(f & URING_RINGFD),
+             yes_no(f & URING_GRO), yes_no(f & URING_GSO),
              zc             ? "until it copies"
              : f & URING_ZC ? "off: the kernel copied"
-                            : "no (Linux 6.2 reports its use)");
+                            : "no (Linux 6.2)");
 }
 
 int uring_probe(char *modes, size_t bytes, struct weir_why *why)

@@ -2,7 +2,8 @@
  * Send records: the msghdr, address, control data, vector and buffers of a send, which have to stay
  * where they are until its completion. All are allocated at open.
  *
- *     free --record_get--> filled --record_send--> in flight --record_completed--> free, or to be sent again
+ *     free --record_get--> filled --record_send--> in flight --record_completed--> free
+ *                            ^------------- again_push: to be sent again ----'
  *
  * A zero-copy send completes twice: first its result (IORING_CQE_F_MORE), later a notification that
  * the kernel has let go of the pages, whose `res` says whether it copied them after all; it is told
@@ -16,8 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SHARE                                                                                      \
-    8u /* records that an endpoint may always have while the last eighth is kept for others */
+#define SHARE 8u         /* an endpoint's, while the last eighth is kept for the others */
 #define ZC_COPIED_MAX 8u /* notifications of a copy after which this engine asks no more */
 
 int records_open(struct backend *b, uint32_t n)

@@ -46,8 +46,7 @@ static bool ask_peer(struct backend *b, int fd, struct weir_addr *peer)
 static void accepted(struct backend *b, struct endpoint *listener, int fd)
 {
     struct weir_addr peer;
-    if (!ask_peer(b, fd,
-                  &peer)) { /* reset before it was accepted: what accept(2) calls ECONNABORTED */
+    if (!ask_peer(b, fd, &peer)) { /* already reset: what accept(2) calls ECONNABORTED */
         close(fd);
         COUNT(&b->counters, syscalls, 1);
         endpoint_accept_failed(b, listener, -ECONNABORTED);
@@ -70,9 +69,11 @@ static void on_accept(struct backend *b, struct endpoint *ep, int res)
         uring_want(b, ep, WANT_ARM); /* not while paused: resume does */
 }
 
-#define MERGE_MOST 4096u /* bytes whose copy costs about as much as a turn of the loop */
-
 /* ---- streams -------------------------------------------------------------------------------- */
+
+#define MERGE_MOST 4096u /* bytes whose copy costs about as much as a turn of the loop */
+#define FULL_MANY 4u     /* small slots filled in a row: the stream comes in bulk */
+#define LEAN_MANY 16u    /* big slots in a row that a small one could replace: no longer */
 
 /* The end or the error, once nothing is held before it. */
 static void tell_end(struct backend *b, struct endpoint *ep)
@@ -114,10 +115,6 @@ void uring_unhold(struct backend *b, struct endpoint *ep)
     else if (!(x->has & HAS_RX))
         uring_want(b, ep, WANT_ARM);
 }
-
-#define FULL_MANY 4u /* small slots filled in a row: the stream comes in bulk */
-#define LEAN_MANY                                                                                  \
-    16u /* big slots in a row whose bytes a small one would have held: it does no longer */
 
 /* Which size of slots suits the stream? When it changes, the receive is cancelled and armed for the
  * other group. */

@@ -2,7 +2,7 @@
  * Provided buffer rings that are the pool's own slots: what the kernel fills is what a handler
  * gets, uncopied.
  *
- *     pool --group_fill--> BACKEND, posted --kernel fills--> completion --group_take--> APP --> handler --> pool
+ *     pool --group_fill--> posted --kernel fills--> completion --group_take--> handler --> pool
  *
  * Three groups: small slots for streams, big ones for streams whose bytes come in bulk, and big
  * ones for datagrams, of which UDP GRO may merge 64 KiB. Few are posted at a time: the kernel takes
@@ -49,9 +49,8 @@ int group_open(struct backend *b, struct group *g, uint16_t id, unsigned section
     g->bytes = bytes;
     for (g->entries = 1; g->entries < g->target;)
         g->entries *= 2;
-    size_t ring_bytes = g->entries * sizeof(struct io_uring_buf);
-    g->ring =
-        aligned_alloc(4096, (ring_bytes + 4095) / 4096 * 4096); /* the kernel pins whole pages */
+    size_t pages = (g->entries * sizeof(struct io_uring_buf) + 4095) / 4096;
+    g->ring = aligned_alloc(4096, pages * 4096); /* the kernel pins whole pages */
     g->bufs = calloc(g->entries, sizeof(struct weir_buf *));
     g->ids = calloc(g->entries, sizeof *g->ids);
     if (!g->ring || !g->bufs || !g->ids)
@@ -63,9 +62,8 @@ int group_open(struct backend *b, struct group *g, uint16_t id, unsigned section
 }
 
 /* After the ring has been closed: the kernel writes no slot any more. */
-void group_close(struct backend *b, struct group *g)
+void group_close(struct group *g)
 {
-    (void)b;
     for (uint32_t i = 0; g->bufs && i < g->entries; i++) {
         if (!g->bufs[i])
             continue;
@@ -109,9 +107,8 @@ struct group *group_of(struct uring *u, enum uring_op op)
     return op == OP_RECV ? &u->small : op == OP_BULK ? &u->bulk : &u->big;
 }
 
-struct weir_buf *group_take(struct backend *b, struct group *g, const struct io_uring_cqe *cqe)
+struct weir_buf *group_take(struct group *g, const struct io_uring_cqe *cqe)
 {
-    (void)b;
     if (!(cqe->flags & IORING_CQE_F_BUFFER))
         return NULL;
     uint16_t id = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);

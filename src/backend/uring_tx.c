@@ -10,8 +10,7 @@
  * send alone waits in the kernel for room: of datagrams the first that came back, the others behind
  * it, in order; of a stream the head of the queue, by a request that needs no record, so that peers
  * who never read hold none.
- * Sources: io_uring_prep_send(3), io_uring_prep_sendmsg(3), udp(7) UDP_SEGMENT, udp.c's
- * udp_sendmsg. */
+ * Sources: io_uring_prep_send(3), io_uring_prep_sendmsg(3), udp(7) UDP_SEGMENT. */
 #include "uring.h"
 
 #include "base/base.h"
@@ -26,7 +25,8 @@
 static bool sending(struct endpoint *ep)
 {
     bool open = ep->state == EP_OPEN || ep->state == EP_CLOSING;
-    return open && !(ep->flags & EP_CLOSED_OWED) && !(uring_ep(ep)->has & HAS_CONNECT);
+    bool ended = ep->flags & (EP_CLOSED_OWED | EP_TX_FAILED);
+    return open && !ended && !(uring_ep(ep)->has & HAS_CONNECT);
 }
 
 /* The kernel lacks memory for the moment, or was interrupted. */
@@ -68,7 +68,7 @@ static void fill(struct backend *b, struct endpoint *ep, struct record *r)
 {
     struct uring *u = uring_of(b);
     struct tx_item *item = txq_head(b, ep);
-    bool merge = u->features & URING_GSO && !b->opt.no_gro && item->buf->len <= u->gso_max;
+    bool merge = u->features & URING_GSO && item->buf->len <= u->gso_max;
     r->msg.msg_name = &r->name;
     r->msg.msg_namelen = addr_to_sock(&item->to, ep->family, &r->name.any);
     r->n = (uint16_t)txq_gather(b, &item, r->bufs, merge ? SEGMENTS : 1, &r->segment);
@@ -268,9 +268,9 @@ static bool send_head(struct backend *b, struct endpoint *ep)
     return true;
 }
 
-static bool worth_a_record(struct backend *b, const struct endpoint *ep)
+static bool worth_a_record(struct backend *b, struct endpoint *ep)
 {
-    if (uring_ep((struct endpoint *)ep)->has & HAS_BLOCKED)
+    if (uring_ep(ep)->has & HAS_BLOCKED)
         return false;
     size_t bytes = b->items[ep->tx_head].buf->len;
     return ep->tx_count > 1 || (uring_of(b)->zc && bytes >= b->opt.zerocopy_bytes);
@@ -318,7 +318,7 @@ void uring_stream_sent(struct backend *b, struct endpoint *ep, int res, bool cop
             x->has |= HAS_BLOCKED;
         uring_want(b, ep, WANT_SEND);
     } else {
-        endpoint_fail(b, ep, res);
+        endpoint_send_failed(b, ep, res);
     }
 }
 

@@ -92,8 +92,9 @@ static void bind_source(int fd, uint32_t source_be32)
     int on = 1;
 
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    bind(fd, (struct sockaddr *)&from,
-         sizeof from); /* refused: the kernel chooses the usual source */
+    /* Refused, the kernel chooses the usual source: fewer ports, nothing else changes. */
+    if (bind(fd, (struct sockaddr *)&from, sizeof from) < 0)
+        return;
 }
 
 int socket_tcp(const struct weir_addr *target, uint32_t source_be32)

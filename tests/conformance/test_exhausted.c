@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What runs out beside buffers: queue items, descriptors, endpoints. Each is counted, waits, and goes
- * on when there is some again; nothing that was accepted is lost. */
+ * What runs out beside buffers: queue items, descriptors, endpoints. Each is counted, waits, and
+ * goes on when there is some again; nothing that was accepted is lost. */
 #include "bed.h"
 
 #include <sys/resource.h>
@@ -134,6 +134,9 @@ static void no_descriptors_for_accept(struct bed *bed)
     struct rlimit limit, low;
     struct weir_addr at;
     struct flow flow[CALLERS];
+    const char *preload = getenv("LD_PRELOAD");
+    if (preload && strstr(preload, "vgpreload"))
+        SKIP("valgrind plays the limit itself and closes what was accepted beyond it");
     bed_open(bed);
     bed_listen(bed, echo, NULL, &at);
     for (unsigned i = 0; i < CALLERS; i++)

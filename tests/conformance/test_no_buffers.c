@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * No buffers: receiving waits, which is counted; what was not received stands in the socket and comes
- * when there are buffers again. Nothing is lost of a stream, nothing is out of order. */
+ * No buffers: receiving waits, which is counted; what was not received stands in the socket and
+ * comes when there are buffers again. Nothing is lost of a stream, nothing is out of order. */
 #include "bed.h"
 
 /* Keeps every buffer that it gets, until told to let go. */

@@ -181,6 +181,48 @@ static void last_words_are_heard(struct bed *bed)
     over(bed, &p);
 }
 
+/* Leaves what it gets: the stream stops at rx_max, the peer's last bytes stand in the kernel. */
+static void on_listless(struct weir_engine *engine, struct weir_event *events, unsigned n,
+                        void *app)
+{
+    struct seen *seen = app;
+    (void)engine;
+    for (unsigned i = 0; i < n; i++) {
+        seen->kinds[events[i].kind]++;
+        seen->stream = events[i].ep;
+        if (events[i].kind == WEIR_DATA)
+            seen->len = events[i].buf->len;
+    }
+}
+
+/* The peer spoke and left; our answer fails. What it said before is told all the same. */
+static void failed_answer_does_not_swallow_the_question(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    struct weir_addr at;
+    struct seen seen = {0};
+    opt.rx_max = 2000;
+    bed_open_with(bed, &opt);
+    bed_listen(bed, on_listless, &seen, &at);
+    struct flow flow = {.fd = peer_connect(&at)};
+    UNTIL(bed, flow_push(&flow, 50000) && seen.len >= opt.rx_max);
+    peer_close(&flow.fd); /* nothing unread there: it ends with FIN, and resets what we send */
+    struct source source = {.ep = seen.stream, .piece = 100};
+    for (unsigned i = 0; i < 10; i++) {
+        source_push(bed, &source, source.queued + 100);
+        bed_turns(bed, 2);
+    }
+    struct seen rest = {.bytes = seen.len};
+    assert_int_equal(weir_ep_handler(bed->engine, seen.stream, record, &rest), 0);
+    assert_int_equal(weir_consume(bed->engine, seen.stream, seen.len), 0);
+    UNTIL(bed, rest.kinds[WEIR_CLOSED]);
+    assert_int_equal(rest.bytes, 50000);
+    assert_false(rest.bad);
+    assert_true(rest.err == -EPIPE || rest.err == -ECONNRESET);
+    assert_int_equal(weir_close(bed->engine, seen.stream), -EBADF);
+    bed_close(bed);
+}
+
 static void connect_refused(struct bed *bed)
 {
     struct seen seen = {0};
@@ -262,6 +304,7 @@ static const struct bed_case cases[] = {
     CASE(peer_resets),
     CASE(peer_resets_while_we_send),
     CASE(last_words_are_heard),
+    CASE(failed_answer_does_not_swallow_the_question),
     CASE(connect_refused),
     CASE(connect_abandoned),
     CASE(queued_before_the_connect_and_closed),

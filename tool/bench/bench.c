@@ -4,6 +4,7 @@
  * In the flow   main.c -> cmd_bench: options, plan, runs, report.
  * Invariants    the report's file is opened before anything runs, so that no measurement ends in a
  *               bad path; an interrupted command reports what it has and exits 130. */
+#include "bench/child.h"
 #include "bench/plan.h"
 #include "bench/report.h"
 #include "cmd.h"
@@ -79,6 +80,7 @@ static int run(struct bench *bench)
     FILE *out;
     if (bench->opt.list)
         return report_list(stdout);
+    child_signals(); /* before anything slow: from here on an interrupt is an answer, not a death */
     if (refuse_combination(&bench->opt) || plan_cells(bench))
         return EXIT_USAGE;
     out = open_output(&bench->opt);

@@ -130,7 +130,7 @@ struct sample {
     uint32_t bytes; /* sizeof(struct sample): a short write shows */
     uint8_t ran;    /* the figures are there */
     uint8_t valid;  /* and can be trusted */
-    uint8_t moved;  /* the canary moved, or steal: the run is left out */
+    uint8_t moved;  /* a core moved or was taken: why it is left out */
     uint8_t generator_bound;
     uint8_t fatal; /* trying again will not help: this host cannot run the cell */
     uint8_t lines;
@@ -146,8 +146,8 @@ struct sample {
 struct row {
     struct cell cell;
     uint8_t valid, generator_bound;
-    uint32_t rounds, used,
-        moved; /* rounds that ran; those in the row; runs left out because a core moved */
+    uint32_t rounds, used; /* rounds that ran, and those in the row */
+    uint32_t left_out;     /* runs that were not good enough, those that were run again included */
     double figure[FIGURES_COUNT];
     double vs_naive;           /* throughput, within the round */
     double cost_vs_naive;      /* busy cycles a packet, within the round: below 1 is cheaper */
@@ -163,10 +163,10 @@ struct bench {
     struct bench_opt opt;
     struct cell cells[CELLS_MAX];
     unsigned cell_count;
-    struct sample *samples; /* cell_count * opt.rounds of them */
-    uint32_t moved
-        [CELLS_MAX]; /* runs left out because a core moved, those that were run again included */
-    uint32_t runs;   /* so far, all of them */
+    struct sample *samples;       /* cell_count * opt.rounds of them */
+    uint32_t left_out[CELLS_MAX]; /* as of struct row */
+    uint32_t moved; /* of all those, the runs that a core that moved or was taken disturbed */
+    uint32_t runs;  /* so far, all of them */
     uint64_t start_ns, end_ns;
     struct row *rows; /* of each cell, after bench_rows */
     struct weir_host host;

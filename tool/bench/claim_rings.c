@@ -95,7 +95,7 @@ typedef uint32_t pop_fn(void *, uint64_t *, uint32_t);
 /* Inlined twice, so that neither queue pays for a call through a pointer. */
 static inline __attribute__((always_inline)) void consume(struct pass *p, pop_fn *pop)
 {
-    uint64_t to[BURST_MAX];
+    uint64_t to[BURST_MAX] = {0};
     while (!__atomic_load_n(&p->stop, __ATOMIC_RELAXED)) {
         uint32_t n = pop(p->queue, to, p->burst);
         for (uint32_t i = 0; i < n; i++)

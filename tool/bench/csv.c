@@ -86,7 +86,7 @@ static void line(FILE *out, const struct row *row)
             8);
     numbers(out, &f[LOSS_FIRST], LOSS_COUNT);
     number(out, row->spread);
-    fprintf(out, ",%u,%u,%u\r\n", row->rounds, row->used, row->moved);
+    fprintf(out, ",%u,%u,%u\r\n", row->rounds, row->used, row->left_out);
 }
 
 int report_csv(const struct bench *bench, FILE *out)

@@ -118,7 +118,7 @@ static void put(const struct grid *g, unsigned column, int wide, const char *tex
 
 void grid_print(const struct grid *g, FILE *out)
 {
-    int wide[GRID_COLUMNS], owed = 0;
+    int wide[GRID_COLUMNS] = {0}, owed = 0;
     for (unsigned i = 0; i < g->columns; i++)
         wide[i] = width(g, i);
     for (unsigned i = 0; i < g->columns; i++)

@@ -19,7 +19,7 @@ static unsigned left_out(const struct bench *bench)
 {
     unsigned sum = 0;
     for (unsigned i = 0; i < bench->cell_count; i++)
-        sum += bench->moved[i];
+        sum += bench->left_out[i];
     return sum;
 }
 
@@ -55,8 +55,8 @@ static void trust(const struct bench *bench, FILE *out)
                 hop.low, hop.high, hop.sum / hop.count);
     else
         fprintf(out, "canary   not known; ");
-    fprintf(out, "%u of %u runs left out because a core moved or was taken\n", left_out(bench),
-            bench->runs);
+    fprintf(out, "%u of %u runs left out, %u of them because a core moved or was taken\n",
+            left_out(bench), bench->runs, bench->moved);
     if (steal.count)
         fprintf(out, "steal    at most %s of the CPU time in a run\n",
                 text_percent(steal.high, most));

@@ -174,7 +174,7 @@ static unsigned left_out(const struct bench *bench)
 {
     unsigned sum = 0;
     for (unsigned i = 0; i < bench->cell_count; i++)
-        sum += bench->moved[i];
+        sum += bench->left_out[i];
     return sum;
 }
 
@@ -195,6 +195,7 @@ static json_t *method(const struct bench *bench)
     set(o, "canary_ns", canary(bench));
     set(o, "runs", json_integer(bench->runs));
     set(o, "left_out", json_integer(left_out(bench)));
+    set(o, "left_out_moved", json_integer(bench->moved));
     set(o, "interrupted", json_boolean(bench->stopped != 0));
     set(o, "took_seconds", number((double)(bench->end_ns - bench->start_ns) / 1e9));
     return o;
@@ -259,7 +260,7 @@ static json_t *result(const struct row *row)
     }
     set(o, "rounds", json_integer(row->rounds));
     set(o, "rounds_used", json_integer(row->used));
-    set(o, "left_out", json_integer(row->moved));
+    set(o, "left_out", json_integer(row->left_out));
     set(o, "left_out_why", text(row->doubt));
     return o;
 }

@@ -64,7 +64,8 @@ static bool time_for_more(const struct bench *bench, unsigned left)
 
 /* ---- one run ---------------------------------------------------------------------------- */
 
-/* Good enough not to be run again: to be trusted, and to be compared with naive's run of this round. */
+/* Good enough not to be run again: to be trusted, and to be compared with naive's run of this
+ * round. */
 static bool settled(const struct bench *bench, unsigned index, unsigned round,
                     const struct sample *s)
 {
@@ -91,7 +92,8 @@ static int run(struct bench *bench, unsigned index, unsigned round, unsigned don
         }
         bench->runs++;
         bool good = settled(bench, index, round, ret);
-        bench->moved[index] += !good;
+        bench->left_out[index] += !good;
+        bench->moved += !good && (ret->moved || ret->valid);
         if (good || try + 1 == TRIES_MAX || !time_for_more(bench, total_runs(bench) - done - 1))
             return 0;
     }
@@ -187,7 +189,6 @@ int bench_run(struct bench *bench)
         fprintf(stderr, "weir bench: no memory for the results\n");
         return -ENOMEM;
     }
-    child_signals();
     weir_cycles_hz(); /* measured once, here, and inherited by every run */
     bench->start_ns = weir_now_ns();
     if (equal_rates(bench) == 0)
@@ -207,6 +208,6 @@ void bench_rows(struct bench *bench)
         row->cell = bench->cells[i];
         row_build(row, bench_samples(bench, i),
                   naive < 0 ? NULL : bench_samples(bench, (unsigned)naive), bench->opt.rounds);
-        row->moved = bench->moved[i];
+        row->left_out = bench->left_out[i];
     }
 }

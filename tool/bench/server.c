@@ -72,20 +72,26 @@ static int open_endpoint(struct server *s, struct worker *w, struct weir_engine 
                          &w->reply, &w->ep);
 }
 
+static void explain(const struct server *s, int rc, struct weir_why *why)
+{
+    char text[WEIR_ADDR_TEXT];
+    *why = (struct weir_why){.code = rc};
+    snprintf(why->where, sizeof why->where, "%s", s->cell->backend);
+    snprintf(why->what, sizeof why->what, "cannot serve %s: %s", weir_addr_text(&s->addr, text),
+             strerror(-rc));
+}
+
 static int start(struct weir_engine *engine, unsigned index, void *app, struct weir_why *why)
 {
     struct server *s = app;
     struct worker *w = &s->worker[index];
-    char text[WEIR_ADDR_TEXT];
     int rc = reply_open(&w->reply, s->cell->bytes, load_is_stream(s->cell->load) ? STREAMS_MAX : 0);
     w->engine = engine;
     rc = rc ? rc : -pthread_getcpuclockid(pthread_self(), &w->cpu);
     rc = rc ? rc : open_endpoint(s, w, engine);
     if (rc) {
-        *why = (struct weir_why){.code = rc};
-        snprintf(why->where, sizeof why->where, "%s", s->cell->backend);
-        snprintf(why->what, sizeof why->what, "cannot serve %s: %s", weir_addr_text(&s->addr, text),
-                 strerror(-rc));
+        reply_close(&w->reply); /* `stop` is not called for a start that failed */
+        explain(s, rc, why);
     } else if (index == 0) {
         snprintf(s->backend, sizeof s->backend, "%s", weir_engine_backend(engine));
         weir_engine_report(engine, keep_line, s);

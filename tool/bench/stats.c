@@ -48,7 +48,7 @@ static unsigned known(const double *values, unsigned n, double sorted[ROUNDS_MAX
 
 double stat_median(const double *values, unsigned n)
 {
-    double sorted[ROUNDS_MAX];
+    double sorted[ROUNDS_MAX] = {0};
     n = known(values, n, sorted);
     if (n == 0)
         return NAN;
@@ -57,7 +57,7 @@ double stat_median(const double *values, unsigned n)
 
 double stat_spread(const double *values, unsigned n)
 {
-    double sorted[ROUNDS_MAX], median = stat_median(values, n);
+    double sorted[ROUNDS_MAX] = {0}, median = stat_median(values, n);
     n = known(values, n, sorted);
     if (n < 2 || median == 0)
         return NAN;
@@ -82,7 +82,7 @@ double stat_ratio(double a, double b)
 
 double stat_ratio_median(const double *a, const double *b, unsigned n)
 {
-    double ratios[ROUNDS_MAX];
+    double ratios[ROUNDS_MAX] = {0};
     if (n > ROUNDS_MAX)
         n = ROUNDS_MAX;
     for (unsigned i = 0; i < n; i++)
@@ -104,7 +104,10 @@ bool stat_same_place(const struct sample *earlier, const struct sample *later)
 
 enum figure row_subject(const struct cell *cell)
 {
-    return cell->load == WEIR_LOAD_FLOOD && cell->equal_rate ? FIG_cycles : FIG_pps;
+    bool own_choice = cell->rate == 0, unpaced = cell->rate == OPTION_RATE_MAX;
+    if (unpaced || (own_choice && cell->load != WEIR_LOAD_FLOOD))
+        return FIG_pps;
+    return FIG_cycles;
 }
 
 /* Figure `f` of each sample that counts; NAN for the others. A row that has no valid one takes what
@@ -120,7 +123,7 @@ static void column(const struct sample *samples, unsigned rounds, bool any, enum
 
 static void fill_figures(struct row *row, const struct sample *samples, unsigned rounds)
 {
-    double values[ROUNDS_MAX];
+    double values[ROUNDS_MAX] = {0};
     for (unsigned f = 0; f < FIGURES_COUNT; f++) {
         column(samples, rounds, !row->valid, (enum figure)f, values);
         row->figure[f] =
@@ -156,7 +159,7 @@ static bool comparable(const struct sample *mine, const struct sample *naive, en
 static double ratio(const struct sample *samples, const struct sample *naive, unsigned rounds,
                     enum figure f)
 {
-    double mine[ROUNDS_MAX], theirs[ROUNDS_MAX];
+    double mine[ROUNDS_MAX] = {0}, theirs[ROUNDS_MAX] = {0};
     column(samples, rounds, false, f, mine);
     column(naive, rounds, false, f, theirs);
     for (unsigned i = 0; i < rounds; i++)

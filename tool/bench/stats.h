@@ -25,8 +25,8 @@ double stat_ratio_median(const double *a, const double *b, unsigned n);
 /* A percentile needs ten samples beyond it: 10,000 for p99.9 (share 0.001), 1,000 for p99. */
 bool stat_enough(double samples, double share_beyond);
 
-/* Were the cores where they were, between the end of the earlier run and the begin of the later one? Where a
- * canary is missing nothing says otherwise. */
+/* Were the cores where they were, between the end of the earlier run and the begin of the later
+ * one? Where a canary is missing nothing says otherwise. */
 bool stat_same_place(const struct sample *earlier, const struct sample *later);
 
 /* The row of one cell from its samples[round]; `naive` are those of the naive cell of the same
@@ -34,7 +34,8 @@ bool stat_same_place(const struct sample *earlier, const struct sample *later);
 void row_build(struct row *row, const struct sample *samples, const struct sample *naive,
                unsigned rounds);
 
-/* What a row is about: pps, but cycles a packet for a flood at an equal rate. */
+/* What a row is about: pps, but cycles a packet where all are offered the same rate (a flood that
+ * is not unpaced, or -r). */
 enum figure row_subject(const struct cell *cell);
 
 #endif

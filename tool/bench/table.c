@@ -130,7 +130,7 @@ static void loss_row(struct grid *g, const struct row *row)
     const double *f = row->figure;
     snprintf(text, sizeof text, "%u of %u", row->used, row->rounds);
     grid_cell(g, text);
-    cell(g, text_count, row->moved);
+    cell(g, text_count, row->left_out);
     cell(g, text_count, f[FIG_sent]);
     cell(g, text_count, f[FIG_received]);
     cell(g, text_count, f[FIG_errors]);
