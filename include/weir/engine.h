@@ -67,9 +67,12 @@ struct weir_engine_opt {
     uint64_t linger_ns;        /* how long a closed stream may deliver what is queued; 0 = 10 s */
     uint64_t zerocopy_bytes;   /* sends from this size on ask for zero-copy; 0 = 16 KiB */
     struct weir_pool_opt pool; /* zero fields get sizes summed from the above */
+    uint64_t coalesce_ns;      /* spin: how long dense datagrams may gather before one call takes
+                                  them all; 0 = 50 us. See no_coalesce */
     uint8_t reuse_port;        /* several engines share one port (SO_REUSEPORT); a crew sets it */
     uint8_t spin;              /* weir_run never sleeps: it polls, with the CPU's pause hint */
     uint8_t busy_poll;         /* ask for SO_BUSY_POLL where the host has it */
+    uint8_t no_coalesce;        /* spin: look at every poll, whatever it costs a datagram */
     uint8_t no_gro;            /* do not ask the kernel to merge datagrams on receive or send */
 };
 

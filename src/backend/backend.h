@@ -89,7 +89,8 @@ enum backend_kind { BACKEND_SOCKETS, BACKEND_FRAMES };
 
 struct backend_ops {
     const char *name, *title;
-    uint8_t kind; /* enum backend_kind */
+    uint8_t kind;  /* enum backend_kind */
+    uint8_t plain; /* a yardstick: the engine gathers nothing for it */
     /* Can this host run it? 0, or -errno with `why`. `modes` gets the features in use and what
      * fell back. */
     int (*probe)(char *modes, size_t bytes, struct weir_why *why);

@@ -266,7 +266,7 @@ static void learn(struct endpoint *ep, unsigned asked, unsigned got, unsigned bu
 {
     ep->priv[1] = asked == 1 ? ep->priv[1] + got : 0;
     if (got < asked)
-        ep->priv[0] = got + (got > 1);
+        ep->priv[0] = got > 1 ? min_of(got * 2, burst) : got; /* the next gathering may be larger */
     else if (asked > 1 || ep->priv[1] > 1)
         ep->priv[0] = min_of(asked * 4, burst);
     if (got == 0)

@@ -298,6 +298,7 @@ const struct backend_ops backend_naive = {
     .name = "naive",
     .title = "the yardstick: event by event, four copies a packet",
     .kind = BACKEND_SOCKETS,
+    .plain = 1,
     .probe = naive_probe,
     .open = naive_open,
     .close = naive_close,

@@ -20,9 +20,17 @@ struct timers {
     uint32_t n, max, free;
 };
 
+/* How dense datagrams come to a spinning engine. */
+struct coalesce {
+    uint64_t looked_ns, got_ns; /* the last look at the backend, and the last that was not idle */
+    uint64_t gap_ns;            /* between two datagrams, smoothed */
+    bool more;                  /* the last look did not take all */
+};
+
 struct weir_engine {
     struct backend b; /* first: the backend sees nothing else */
     struct timers timers;
+    struct coalesce coalesce;
     struct weir_event *burst; /* that the handler has now, for blanking */
     unsigned burst_n;
     /* Other threads write these: a line of their own. */
@@ -42,6 +50,12 @@ static inline uint64_t timers_next_ns(const struct timers *t)
 {
     return t->n ? t->heap[0].at_ns : UINT64_MAX;
 }
+
+/* ---- coalesce.c ---- */
+/* This poll looked at the backend and found b->n_events datagrams. */
+void coalesce_learn(struct weir_engine *e);
+/* Datagrams come dense and the last look is not long ago: let them gather. */
+bool coalesce_waits(const struct weir_engine *e);
 
 /* ---- config.c ------------------------------------------------------------------------------- */
 /* Resolve the zero fields and refuse what cannot be. 0 or -EINVAL. */

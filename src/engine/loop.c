@@ -158,6 +158,18 @@ static void account(struct weir_engine *e, uint64_t since, unsigned work)
     COUNT(&e->b.counters, busy_cycles, weir_cycles() - since);
 }
 
+static int receive(struct weir_engine *e)
+{
+    struct backend *b = &e->b;
+    if (!b->opt.spin || !b->opt.coalesce_ns)
+        return b->ops->rx(b);
+    if (coalesce_waits(e))
+        return 0;
+    int rc = b->ops->rx(b);
+    coalesce_learn(e);
+    return rc;
+}
+
 int weir_poll(struct weir_engine *e, uint64_t now_ns)
 {
     struct backend *b = &e->b;
@@ -165,7 +177,7 @@ int weir_poll(struct weir_engine *e, uint64_t now_ns)
     b->now_ns = now_ns;
     b->n_events = 0;
     pool_collect(b->pool);
-    int rc = b->ops->rx(b);
+    int rc = receive(e);
     if (unlikely(rc < 0))
         return rc;
     if (now_ns >= b->linger_next_ns)

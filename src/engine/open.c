@@ -81,6 +81,7 @@ struct weir_engine *weir_engine_open(const struct weir_engine_opt *opt, struct w
         return NULL;
     *e = (struct weir_engine){
         .b = {.ops = ops, .opt = *opt, .wake_fd = -1, .now_ns = weir_now_ns()}};
+    e->b.opt.no_coalesce |= ops->plain;
     if (config_resolve(&e->b.opt, why) == 0 && open_parts(e, why) == 0)
         return e;
     release(e);
@@ -134,6 +135,17 @@ static void report_memory(const struct weir_engine *e,
         line(&mem->lesser, arg);
 }
 
+static void report_coalesce(const struct weir_engine *e,
+                            void (*line)(const struct weir_why *, void *), void *arg)
+{
+    struct weir_why why = {.where = "coalescing"};
+    if (!e->b.opt.spin || !e->b.opt.coalesce_ns)
+        return;
+    snprintf(why.what, sizeof why.what, "dense datagrams gather for up to %llu us",
+             (unsigned long long)e->b.opt.coalesce_ns / 1000);
+    line(&why, arg);
+}
+
 void weir_engine_report(const struct weir_engine *e, void (*line)(const struct weir_why *, void *),
                         void *arg)
 {
@@ -142,6 +154,7 @@ void weir_engine_report(const struct weir_engine *e, void (*line)(const struct w
     e->b.ops->modes(&e->b, why.what, sizeof why.what);
     line(&why, arg);
     report_memory(e, line, arg);
+    report_coalesce(e, line, arg);
     for (uint32_t i = 0; i < e->b.n_lesser; i++)
         line(&e->b.lesser[i], arg);
 }
