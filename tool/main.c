@@ -10,6 +10,7 @@
 #include <weir.h>
 
 #include <string.h>
+#include <sys/resource.h>
 
 struct command {
     const char *name, *summary;
@@ -89,8 +90,19 @@ static int flushed(int code)
     return code ? code : 1;
 }
 
+/* Thousands of sockets are this program's trade: take what the hard limit allows. */
+static void raise_nofile(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    raise_nofile();
     if (argc < 2)
         return help(stderr);
     if (is(argv[1], "--help", "-h"))

@@ -72,7 +72,7 @@ struct weir_engine_opt {
     uint8_t reuse_port;        /* several engines share one port (SO_REUSEPORT); a crew sets it */
     uint8_t spin;              /* weir_run never sleeps: it polls, with the CPU's pause hint */
     uint8_t busy_poll;         /* ask for SO_BUSY_POLL where the host has it */
-    uint8_t no_coalesce;        /* spin: look at every poll, whatever it costs a datagram */
+    uint8_t no_coalesce;       /* spin: look at every poll, whatever it costs a datagram */
     uint8_t no_gro;            /* do not ask the kernel to merge datagrams on receive or send */
 };
 
@@ -150,8 +150,10 @@ int weir_consume(struct weir_engine *engine, weir_ep ep, size_t bytes);
 /* Half-close: after what is queued, the peer sees end of file. */
 int weir_shutdown(struct weir_engine *engine, weir_ep ep);
 
-/* Close: what is queued still leaves (for at most linger_ns); no event follows, those later in the
- * burst are blanked. */
+/* Close: what is queued still leaves, and a stream then waits for the peer's end and throws away
+ * what comes before it, so that no reset destroys what is on its way: both for at most
+ * linger_ns. The handle is stale at once; no event follows, those later in the burst are
+ * blanked. */
 int weir_close(struct weir_engine *engine, weir_ep ep);
 
 /* Close at once: a stream is reset, what is queued is dropped. */

@@ -46,6 +46,7 @@ enum ep_state { EP_FREE, EP_OPENING, EP_OPEN, EP_CLOSING, EP_DYING };
 #define EP_BULK 0x10000u  /* the last read filled its slot: read the next into a big one */
 #define EP_LENT 0x20000u  /* a handler has ep->rx now */
 #define EP_HUNG 0x40000u  /* the peer's half is closed: read on though a read came back short */
+#define EP_DISCARD 0x100000u  /* closing, all is sent: what the peer still sends is thrown away */
 #define EP_TX_FAILED 0x80000u /* a send failed (err): what was received is told, then the end */
 
 struct endpoint {
@@ -201,6 +202,8 @@ void endpoint_tx_moved(struct backend *b, struct endpoint *ep);
 void endpoints_tell(struct backend *b);
 /* Lingering ends, pauses end. Called by the engine once now_ns >= linger_next_ns. */
 void endpoints_expire(struct backend *b);
+/* A closing endpoint's last moment: ops->del. */
+void endpoint_end(struct backend *b, struct endpoint *ep);
 /* The application closes. Not yet deaf: ops->del follows now, or when the queue is empty. */
 void endpoint_close(struct backend *b, struct endpoint *ep, bool abort);
 
@@ -279,7 +282,13 @@ int socket_datagram(struct backend *b, const struct weir_addr *local, uint8_t *f
 int socket_listen(struct backend *b, const struct weir_addr *local, uint8_t *family);
 int socket_stream(struct backend *b, const struct weir_addr *remote,
                   uint8_t *family); /* not yet connected */
-void socket_accepted(int fd);       /* TCP_NODELAY */
+/* Begin to connect a non-blocking socket to ep->peer. 0 or -errno. */
+int socket_connect(const struct endpoint *ep);
+/* Throw away what a stream received: 1 there may be more, 0 nothing now, < 0 its end or an
+ * error. */
+int socket_discard(int fd);
+/* Our half is closed. */
+void socket_shutdown(int fd);
 int socket_local(int fd, struct weir_addr *ret);
 int socket_error(int fd);     /* SO_ERROR as -errno, 0 = none */
 int64_t socket_drops(int fd); /* SO_MEMINFO */

@@ -12,8 +12,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define ON_LISTS (EP_ON_DIRTY | EP_ON_READY | EP_ON_OWED | EP_ON_LINGER)
 #define ITEMS_NS 1000000u /* when all send items were taken: they come free with others' sends */
@@ -160,14 +158,13 @@ struct endpoint *endpoint_accepted(struct backend *b, struct endpoint *listener,
     struct endpoint *ep = endpoint_new(b, EP_STREAM, fd, listener->handler, listener->app);
     if (!ep) {
         COUNT(&b->counters, accept_full, 1);
-        close(fd);
+        socket_close(fd);
         return NULL;
     }
     ep->state = EP_OPEN;
     ep->family = listener->family;
     ep->local = listener->local; /* the exact one is asked from the socket when somebody wants it */
     ep->peer = *peer;
-    socket_accepted(fd);
     COUNT(&b->counters, stream_opened, 1);
     endpoint_owe(b, ep, EP_OPEN_OWED);
     return ep;
@@ -191,10 +188,10 @@ void endpoint_fail(struct backend *b, struct endpoint *ep, int err)
 {
     if (ep->flags & EP_CLOSED_OWED || ep->state == EP_DYING || ep->state == EP_FREE)
         return;
-    COUNT(&b->counters, stream_reset, 1);
+    if (!(ep->flags & EP_DISCARD))
+        COUNT(&b->counters, stream_reset, 1);
     if (ep->state == EP_CLOSING) {
-        ep->state = EP_DYING;
-        b->ops->del(b, ep);
+        endpoint_end(b, ep);
         return;
     }
     ep->err = (int16_t)err;
@@ -231,13 +228,33 @@ void endpoint_accept_failed(struct backend *b, struct endpoint *listener, int er
 static void half_close(struct backend *b, struct endpoint *ep)
 {
     ep->flags |= EP_SHUT_DONE;
-    shutdown(ep->fd, SHUT_WR);
+    socket_shutdown(ep->fd);
     COUNT(&b->counters, syscalls, 1);
     if (ep->flags & EP_PEER_EOF)
         endpoint_owe(b, ep, EP_CLOSED_OWED);
 }
 
-/* A send was refused: there is room again, or other endpoints hold all items and it waits a little. */
+/* All that was queued is with the kernel. To close now would answer bytes that nobody has read,
+ * or that come later, with a reset, which destroys what is still on its way (RFC 1122,
+ * 4.2.2.13). So our half is closed first, and what the peer still sends is thrown away until its
+ * own end comes. */
+static void finish(struct backend *b, struct endpoint *ep)
+{
+    if (ep->flags & EP_DISCARD)
+        return;
+    if (ep->kind != EP_STREAM || ep->flags & (EP_PEER_EOF | EP_TX_FAILED)) {
+        endpoint_end(b, ep);
+        return;
+    }
+    ep->flags |= EP_DISCARD;
+    ep->flags &= ~EP_RX_STOPPED;
+    if (!(ep->flags & EP_SHUT_DONE))
+        half_close(b, ep);
+    b->ops->resume(b, ep);
+}
+
+/* A send was refused: there is room again, or other endpoints hold all items and it waits a
+ * little. */
 static void drain(struct backend *b, struct endpoint *ep)
 {
     if (ep->tx_count > b->opt.tx_max / 2)
@@ -247,7 +264,8 @@ static void drain(struct backend *b, struct endpoint *ep)
         return;
     }
     ep->flags &= ~EP_REFUSED;
-    endpoint_owe(b, ep, EP_DRAIN_OWED);
+    /* what it could not answer before is told again */
+    endpoint_owe(b, ep, EP_DRAIN_OWED | (ep->rx && ep->rx->len ? EP_DATA_OWED : 0u));
 }
 
 void endpoint_tx_moved(struct backend *b, struct endpoint *ep)
@@ -256,13 +274,10 @@ void endpoint_tx_moved(struct backend *b, struct endpoint *ep)
         drain(b, ep);
     if (ep->tx_count || ep->in_flight)
         return;
-    if (ep->state == EP_CLOSING) {
-        ep->state = EP_DYING;
-        b->ops->del(b, ep);
-    } else if (ep->state == EP_OPEN &&
-               (ep->flags & (EP_SHUT_ASKED | EP_SHUT_DONE)) == EP_SHUT_ASKED) {
+    if (ep->state == EP_CLOSING)
+        finish(b, ep);
+    else if (ep->state == EP_OPEN && (ep->flags & (EP_SHUT_ASKED | EP_SHUT_DONE)) == EP_SHUT_ASKED)
         half_close(b, ep);
-    }
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -318,14 +333,18 @@ void endpoint_close(struct backend *b, struct endpoint *ep, bool abort)
     bool broken = ep->flags & EP_CLOSED_OWED && ep->err;
     if (abort && ep->kind == EP_STREAM && !broken)
         socket_reset(ep->fd);
-    bool at_once =
-        abort || broken || (ep->kind == EP_STREAM && ep->state == EP_OPENING && !ep->tx_count);
-    if (!at_once && (ep->tx_count || ep->in_flight)) {
-        ep->state = EP_CLOSING;
-        endpoint_linger(b, ep, max_of(b->now_ns, weir_now_ns()) + b->opt.linger_ns);
-        endpoint_dirty(b, ep);
+    bool talks = ep->kind == EP_STREAM && ep->state == EP_OPEN && !(ep->flags & EP_PEER_EOF);
+    if (abort || broken || !(ep->tx_count || ep->in_flight || talks)) {
+        endpoint_end(b, ep);
         return;
     }
+    ep->state = EP_CLOSING;
+    endpoint_linger(b, ep, max_of(b->now_ns, weir_now_ns()) + b->opt.linger_ns);
+    endpoint_dirty(b, ep); /* its flush finds out when all is sent: endpoint_tx_moved */
+}
+
+void endpoint_end(struct backend *b, struct endpoint *ep)
+{
     ep->state = EP_DYING;
     b->ops->del(b, ep);
 }
@@ -333,11 +352,12 @@ void endpoint_close(struct backend *b, struct endpoint *ep, bool abort)
 static void expire(struct backend *b, struct endpoint *ep)
 {
     if (ep->state == EP_CLOSING) {
-        COUNT(&b->counters, linger_expired, 1);
-        if (ep->kind == EP_STREAM)
+        bool sent = ep->flags & EP_DISCARD; /* only the peer's end is missing */
+        if (!sent)
+            COUNT(&b->counters, linger_expired, 1);
+        if (!sent && ep->kind == EP_STREAM)
             socket_reset(ep->fd);
-        ep->state = EP_DYING;
-        b->ops->del(b, ep);
+        endpoint_end(b, ep);
     } else if (ep->state == EP_OPEN && ep->flags & EP_PAUSED) {
         ep->flags &= ~EP_PAUSED;
         b->ops->resume(b, ep);

@@ -108,17 +108,10 @@ static bool is_hot(const struct backend *b, const struct epoll *p)
     return b->opt.spin && p->n_udp && p->n_udp <= HOT_MAX;
 }
 
-static int begin_connect(struct endpoint *ep)
-{
-    struct sockaddr_storage name;
-    unsigned bytes = addr_to_sock(&ep->peer, ep->family, &name);
-    return connect(ep->fd, (void *)&name, bytes) && errno != EINPROGRESS ? -errno : 0;
-}
-
 static int epoll_add(struct backend *b, struct endpoint *ep)
 {
     bool connects = ep->kind == EP_STREAM && ep->state == EP_OPENING;
-    int rc = connects ? begin_connect(ep) : 0;
+    int rc = connects ? socket_connect(ep) : 0;
     uint32_t events = EPOLLIN | EPOLLET | (ep->kind == EP_LISTEN ? 0 : EPOLLOUT | EPOLLRDHUP);
     if (rc == 0)
         rc = watch(b, ep->fd, events, ep->handle);
@@ -212,8 +205,19 @@ static bool read_once(struct backend *b, struct endpoint *ep)
     return false;
 }
 
+static bool discard(struct backend *b, struct endpoint *ep)
+{
+    int more = socket_discard(ep->fd);
+    COUNT(&b->counters, syscalls, 1);
+    if (more < 0)
+        endpoint_end(b, ep);
+    return more > 0;
+}
+
 static bool read_stream(struct backend *b, struct endpoint *ep)
 {
+    if (ep->state == EP_CLOSING && ep->flags & EP_DISCARD)
+        return discard(b, ep);
     if (ep->state != EP_OPEN || ep->flags & (EP_PEER_EOF | EP_RX_STOPPED | EP_CLOSED_OWED))
         return false;
     for (unsigned i = 0; i < STREAM_READS; i++)
@@ -262,12 +266,13 @@ static void edge(struct backend *b, const struct epoll_event *event)
     if (ep->kind != EP_UDP)
         epoll_of(b)->quiet = 0;
     bool broken = event->events & (EPOLLERR | EPOLLHUP);
-    if (broken && ep->state == EP_CLOSING && ep->kind == EP_STREAM) {
+    if (broken && ep->state == EP_CLOSING && ep->kind == EP_STREAM && !(ep->flags & EP_DISCARD)) {
         endpoint_fail(b, ep, -EPIPE);
         return;
     }
     if (broken && ep->flags & EP_PEER_EOF && !(ep->flags & EP_SHUT_DONE))
-        endpoint_fail(b, ep, broken_by(ep->fd)); /* nobody reads it any more, so nobody else tells */
+        endpoint_fail(b, ep,
+                      broken_by(ep->fd)); /* nobody reads it any more, so nobody else tells */
     if (broken || event->events & EPOLLRDHUP)
         ep->flags |= EP_HUNG;
     if (event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
@@ -374,7 +379,8 @@ static int wait_in_ns(struct epoll *p, int64_t timeout_ns)
 {
     struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
     int n = epoll_pwait2(p->fd, p->edges, array_len(p->edges), timeout_ns < 0 ? NULL : &ts, NULL);
-    /* before kernel 5.11; EPERM is what older container filters answer to a call they do not know */
+    /* before kernel 5.11; EPERM is what older container filters answer to a call they do not
+     * know */
     p->no_pwait2 = n < 0 && (errno == ENOSYS || errno == EPERM);
     return p->no_pwait2 ? wait_in_ms(p, timeout_ns) : n;
 }

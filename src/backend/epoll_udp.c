@@ -254,11 +254,15 @@ static void take_message(struct backend *b, struct endpoint *ep, struct epoll_ud
     reset_header(u, i);
 }
 
-/* One message costs recvmsg a tenth less than recvmmsg, which looks for a second before it returns. So as
- * many are asked for as the last calls suggest: a lone one alone, four times as many while all that
- * were asked for came. priv[0] is the number, priv[1] how often in a row one alone was not enough. */
-static unsigned wanted(const struct endpoint *ep, const struct epoll_udp *u)
+/* One message costs recvmsg a tenth less than recvmmsg, which looks for a second before it
+ * returns. So while it spins as many are asked for as the last calls suggest: a lone one alone,
+ * four times as many while all that were asked for came. priv[0] is the number, priv[1] how
+ * often in a row one alone was not enough. */
+static unsigned wanted(const struct backend *b, const struct endpoint *ep,
+                       const struct epoll_udp *u)
 {
+    if (!b->opt.spin)
+        return u->have; /* what woke us is dearer than a look for a second one */
     return (unsigned)min_of(max_of(ep->priv[0], UINT64_C(1)), (uint64_t)u->have);
 }
 
@@ -303,7 +307,7 @@ bool epoll_udp_rx(struct backend *b, struct endpoint *ep)
         b->starved = true;
         return true;
     }
-    unsigned asked = wanted(ep, u);
+    unsigned asked = wanted(b, ep, u);
     int n = receive(ep->fd, u, asked), err = errno;
     COUNT(&b->counters, syscalls, 1);
     learn(ep, asked, n > 0 ? (unsigned)n : 0, b->opt.burst);

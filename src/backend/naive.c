@@ -69,7 +69,8 @@ static void naive_close(struct backend *b)
 static bool wants_in(const struct endpoint *ep)
 {
     const uint32_t deaf = EP_PAUSED | EP_RX_STOPPED | EP_PEER_EOF | EP_CLOSED_OWED | EP_ON_READY;
-    return ep->state == EP_OPEN && !(ep->flags & deaf);
+    bool discards = ep->state == EP_CLOSING && ep->flags & EP_DISCARD;
+    return discards || (ep->state == EP_OPEN && !(ep->flags & deaf));
 }
 
 static bool wants_out(const struct endpoint *ep)
@@ -91,17 +92,10 @@ static int arm(struct backend *b, struct endpoint *ep)
     return control(b, op, ep->fd, want, ep->handle);
 }
 
-static int begin_connect(struct endpoint *ep)
-{
-    struct sockaddr_storage name;
-    unsigned bytes = addr_to_sock(&ep->peer, ep->family, &name);
-    return connect(ep->fd, (void *)&name, bytes) && errno != EINPROGRESS ? -errno : 0;
-}
-
 static int naive_add(struct backend *b, struct endpoint *ep)
 {
     bool connects = ep->kind == EP_STREAM;
-    int rc = connects ? begin_connect(ep) : 0;
+    int rc = connects ? socket_connect(ep) : 0;
     if (rc)
         return rc;
     if (!connects)
@@ -163,6 +157,13 @@ static void writable(struct backend *b, struct endpoint *ep)
         endpoint_dirty(b, ep);
 }
 
+static void discard(struct backend *b, struct endpoint *ep)
+{
+    COUNT(&b->counters, syscalls, 1);
+    if (socket_discard(ep->fd) < 0)
+        endpoint_end(b, ep);
+}
+
 /* One event: at most one receive of it. */
 static void handle(struct backend *b, const struct epoll_event *event)
 {
@@ -174,6 +175,10 @@ static void handle(struct backend *b, const struct epoll_event *event)
         return;
     }
     bool broken = event->events & (EPOLLERR | EPOLLHUP);
+    if (ep->state == EP_CLOSING && ep->flags & EP_DISCARD) {
+        discard(b, ep);
+        return;
+    }
     if (broken && ep->state == EP_CLOSING && ep->kind == EP_STREAM) {
         endpoint_fail(b, ep, -EPIPE);
         return;

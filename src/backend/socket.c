@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define DISCARD_BYTES (1u << 20) /* of one call: then others' turn */
+
 #ifndef UDP_GRO
 #define UDP_GRO 104 /* linux/udp.h */
 #endif
@@ -26,6 +28,12 @@ static int get_int(int fd, int level, int option, int *ret)
 {
     socklen_t bytes = sizeof *ret;
     return getsockopt(fd, level, option, ret, &bytes) ? -errno : 0;
+}
+
+/* The engine batches by itself: what is sent at the end of a poll shall leave. */
+static void no_delay(int fd)
+{
+    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
 static bool reported(const struct backend *b, const char *where)
@@ -105,6 +113,7 @@ int socket_listen(struct backend *b, const struct weir_addr *local, uint8_t *fam
     set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* a restarted server need not wait out TIME_WAIT */
     if (b->opt.reuse_port)
         set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    no_delay(fd); /* accepted streams inherit it */
     int rc = bind_to(fd, local, *family);
     if (rc == 0 && listen(fd, SOMAXCONN))
         rc = -errno;
@@ -116,14 +125,29 @@ int socket_stream(struct backend *b, const struct weir_addr *remote, uint8_t *fa
     (void)b;
     int fd = make_socket(remote, SOCK_STREAM, family);
     if (fd >= 0)
-        socket_accepted(fd);
+        no_delay(fd);
     return fd;
 }
 
-/* The engine batches by itself: what is sent at the end of a poll shall leave. */
-void socket_accepted(int fd)
+int socket_connect(const struct endpoint *ep)
 {
-    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    struct sockaddr_storage name;
+    unsigned bytes = addr_to_sock(&ep->peer, ep->family, &name);
+    return connect(ep->fd, (void *)&name, bytes) && errno != EINPROGRESS ? -errno : 0;
+}
+
+/* With MSG_TRUNC TCP drops the bytes without a copy: tcp(7). */
+int socket_discard(int fd)
+{
+    ssize_t n = recv(fd, NULL, DISCARD_BYTES, MSG_TRUNC | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    return n > 0 ? 1 : -1;
+}
+
+void socket_shutdown(int fd)
+{
+    shutdown(fd, SHUT_WR);
 }
 
 int socket_local(int fd, struct weir_addr *ret)

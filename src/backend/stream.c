@@ -62,7 +62,8 @@ static bool compact(struct backend *b, struct weir_buf *rx)
     return true;
 }
 
-/* A bulk stream's next bytes go into a big slot where there is one, any stream's into a small one. */
+/* A bulk stream's next bytes go into a big slot where there is one, any stream's into a small
+ * one. */
 static bool begin(struct backend *b, struct endpoint *ep)
 {
     uint32_t small = pool_small_bytes(b->pool) - pool_headroom(b->pool);
@@ -176,6 +177,10 @@ void stream_eof(struct backend *b, struct endpoint *ep)
         return;
     }
     ep->flags |= EP_PEER_EOF;
+    if (ep->state == EP_CLOSING && ep->flags & EP_DISCARD) {
+        endpoint_end(b, ep);
+        return;
+    }
     endpoint_owe(b, ep, EP_EOF_OWED);
     if (ep->flags & EP_SHUT_DONE)
         endpoint_owe(b, ep, EP_CLOSED_OWED);

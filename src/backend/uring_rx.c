@@ -99,7 +99,9 @@ void uring_unhold(struct backend *b, struct endpoint *ep)
 {
     struct uring_ep *x = uring_ep(ep);
     struct weir_buf *buf;
-    if (ep->state != EP_OPEN)
+    if (ep->state == EP_CLOSING)
+        held_drop(b, ep);
+    else if (ep->state != EP_OPEN)
         return;
     while (!(ep->flags & EP_RX_STOPPED) && (buf = held_pop(b, ep))) {
         if (!better_later(ep, buf) && stream_adopt(b, ep, buf))

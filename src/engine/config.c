@@ -41,7 +41,7 @@ int config_resolve(struct weir_engine_opt *opt, struct weir_why *why)
     opt->tx_max = or_default(opt->tx_max, 4096);
     opt->rx_max = or_default(opt->rx_max, 65536 - or_default(opt->pool.headroom, 128));
     opt->burst = or_default(opt->burst, 64);
-    opt->poll_events = or_default(opt->poll_events, 256);
+    opt->poll_events = or_default(opt->poll_events, 1024);
     opt->sock_bytes = or_default(opt->sock_bytes, 16u << 20);
     if (!opt->linger_ns)
         opt->linger_ns = UINT64_C(10000000000);
