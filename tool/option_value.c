@@ -129,7 +129,7 @@ static int set_rate(const struct option_row *row, const char *text, void *field)
 
 static int name_index(const char *const *names, const char *text)
 {
-    for (int i = 0; names[i]; i++)
+    for (int i = 0; names && names[i]; i++)
         if (strcmp(names[i], text) == 0)
             return i;
     return -1;
@@ -159,7 +159,6 @@ static int list_add_text(const struct option_row *row, const char *text, struct 
         int r = ranged(row, text, counts, &value);
         return r ? r : list_add(list, value);
     }
-    assert(row->names);
     int index = name_index(row->names, text);
     return index < 0 ? -EINVAL : list_add(list, (uint64_t)index);
 }

@@ -247,6 +247,19 @@ void txq_advance(struct backend *b, struct endpoint *ep, size_t bytes);
 unsigned txq_gather(struct backend *b, struct tx_item **next, struct weir_buf **bufs, unsigned max,
                     uint32_t *segment);
 
+/* ---- datagram.c ----------------------------------------------------------------------------- */
+
+/* What one receive brought and what of it was told. */
+struct received {
+    weir_ep handle;
+    struct weir_buf *buf;   /* state APP, the peer set */
+    uint32_t done, segment; /* bytes told; size of the merged datagrams, 0 for a single one */
+};
+
+/* Emit what was received, room permitting. True: all was told (or its endpoint is gone) and the
+ * buffer is passed on; false: call again next poll. */
+bool received_tell(struct backend *b, struct received *r);
+
 /* ---- stream.c ------------------------------------------------------------------------------- */
 
 /* Where the next bytes of the stream may be read to, without a copy: bytes at *to, or 0: with
@@ -289,6 +302,8 @@ int socket_connect(const struct endpoint *ep);
 int socket_discard(int fd);
 /* Our half is closed. */
 void socket_shutdown(int fd);
+/* The next connection of a listener, non-blocking: its descriptor, or -errno. */
+int socket_accept(int fd, struct weir_addr *peer);
 int socket_local(int fd, struct weir_addr *ret);
 int socket_error(int fd);     /* SO_ERROR as -errno, 0 = none */
 int64_t socket_drops(int fd); /* SO_MEMINFO */

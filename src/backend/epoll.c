@@ -149,17 +149,15 @@ static void epoll_resume(struct backend *b, struct endpoint *ep)
 /* One accept. False: nothing more is waiting, or the listener pauses. */
 static bool accept_one(struct backend *b, struct endpoint *listener)
 {
-    struct sockaddr_storage name;
-    socklen_t bytes = sizeof name;
     struct weir_addr peer;
-    int fd = accept4(listener->fd, (void *)&name, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = socket_accept(listener->fd, &peer);
     COUNT(&b->counters, syscalls, 1);
+    if (fd == -EAGAIN)
+        return false;
     if (fd < 0) {
-        if (errno != EAGAIN)
-            endpoint_accept_failed(b, listener, -errno);
-        return errno != EAGAIN && !(listener->flags & EP_PAUSED);
+        endpoint_accept_failed(b, listener, fd);
+        return !(listener->flags & EP_PAUSED);
     }
-    addr_from_sock(&name, &peer);
     struct endpoint *ep = endpoint_accepted(b, listener, fd, &peer);
     if (!ep)
         return true;

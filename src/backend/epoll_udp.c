@@ -31,12 +31,6 @@ union name {
     struct sockaddr_in6 in6;
 };
 
-struct stashed {
-    weir_ep handle;
-    struct weir_buf *buf;
-    uint32_t done, segment; /* bytes that were told; 0 = one datagram */
-};
-
 struct epoll_udp {
     /* receive: parallel arrays of `burst` */
     struct mmsghdr *rx;
@@ -45,7 +39,7 @@ struct epoll_udp {
     char (*rx_ctl)[CMSG_SPACE(sizeof(int))];
     struct weir_buf **slots; /* in state BACKEND */
     unsigned have;
-    struct stashed *stash;
+    struct received *stash;
     unsigned stash_at, stash_n;
     /* send */
     struct mmsghdr tx[MESSAGES];
@@ -169,65 +163,14 @@ static uint32_t gro_segment(const struct msghdr *msg)
     return 0;
 }
 
-static void count_rx(struct backend *b, unsigned packets, uint64_t bytes)
-{
-    COUNT(&b->counters, rx_packets, packets);
-    COUNT(&b->counters, rx_bytes, bytes);
-    COUNT(&b->counters, copies, packets); /* the kernel's, out of its socket buffer */
-    COUNT(&b->counters, copied_bytes, bytes);
-}
-
-/* The views of one merged receive, as far as there is room. True: all were told. */
-static bool emit_views(struct backend *b, struct endpoint *ep, struct stashed *s)
-{
-    struct weir_buf *views[SEGMENTS];
-    while (s->done < s->buf->len && backend_room(b)) {
-        unsigned room = min_of(b->max_events - b->n_events, (uint32_t)array_len(views));
-        uint32_t left = s->buf->len - s->done;
-        unsigned n = buf_views(s->buf, s->buf->data + s->done, left, s->segment, views, room);
-        if (n == 0) {
-            COUNT(&b->counters, pool_empty, 1);
-            b->starved = true;
-            return false;
-        }
-        uint32_t bytes = min_of(left, n * s->segment);
-        for (unsigned i = 0; i < n; i++)
-            backend_emit(b, ep, WEIR_DATAGRAM, views[i]);
-        count_rx(b, n, bytes);
-        s->done += bytes;
-    }
-    return s->done >= s->buf->len;
-}
-
-/* True: the stashed receive was told whole (or its endpoint is gone) and its slot is passed on. */
-static bool emit_one(struct backend *b, struct stashed *s)
-{
-    struct endpoint *ep = endpoint_get(b, s->handle);
-    if (!ep) {
-        weir_buf_drop(&s->buf, 1);
-        return true;
-    }
-    if (s->segment == 0 || s->segment >= s->buf->len) {
-        if (!backend_room(b))
-            return false;
-        count_rx(b, 1, s->buf->len);
-        backend_emit(b, ep, WEIR_DATAGRAM, s->buf);
-        return true;
-    }
-    if (!emit_views(b, ep, s))
-        return false;
-    weir_buf_drop(&s->buf, 1); /* the views hold it */
-    return true;
-}
-
 void epoll_udp_stash(struct backend *b)
 {
     struct epoll_udp *u = epoll_of(b)->udp;
-    while (u->stash_at < u->stash_n && emit_one(b, &u->stash[u->stash_at]))
+    while (u->stash_at < u->stash_n && received_tell(b, &u->stash[u->stash_at]))
         u->stash_at++;
 }
 
-/* A closing endpoint's receives are not told any more: emit_one finds the handle stale. */
+/* A closing endpoint's receives are not told any more: received_tell finds the handle stale. */
 void epoll_udp_forget(struct backend *b, struct endpoint *ep)
 {
     struct epoll_udp *u = epoll_of(b)->udp;
@@ -249,7 +192,7 @@ static void take_message(struct backend *b, struct endpoint *ep, struct epoll_ud
     } else {
         addr_from_sock(&u->rx_name[i], &buf->peer);
         u->stash[u->stash_n++] =
-            (struct stashed){.handle = ep->handle, .buf = buf, .segment = gro_segment(msg)};
+            (struct received){.handle = ep->handle, .buf = buf, .segment = gro_segment(msg)};
     }
     reset_header(u, i);
 }

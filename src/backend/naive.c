@@ -119,17 +119,14 @@ static void naive_resume(struct backend *b, struct endpoint *ep)
 
 static void accept_one(struct backend *b, struct endpoint *listener)
 {
-    struct sockaddr_storage name;
-    socklen_t bytes = sizeof name;
     struct weir_addr peer;
-    int fd = accept4(listener->fd, (void *)&name, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = socket_accept(listener->fd, &peer);
     COUNT(&b->counters, syscalls, 1);
     if (fd < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            endpoint_accept_failed(b, listener, -errno);
+        if (fd != -EAGAIN && fd != -EINTR)
+            endpoint_accept_failed(b, listener, fd);
         return;
     }
-    addr_from_sock(&name, &peer);
     struct endpoint *ep = endpoint_accepted(b, listener, fd, &peer);
     int rc = ep ? arm(b, ep) : 0;
     if (rc)

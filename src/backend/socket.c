@@ -129,6 +129,17 @@ int socket_stream(struct backend *b, const struct weir_addr *remote, uint8_t *fa
     return fd;
 }
 
+int socket_accept(int fd, struct weir_addr *peer)
+{
+    struct sockaddr_storage name;
+    socklen_t bytes = sizeof name;
+    int got = accept4(fd, (void *)&name, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (got < 0)
+        return -errno;
+    addr_from_sock(&name, peer);
+    return got;
+}
+
 int socket_connect(const struct endpoint *ep)
 {
     struct sockaddr_storage name;

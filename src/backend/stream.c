@@ -143,7 +143,7 @@ bool stream_append(struct backend *b, struct endpoint *ep, const void *from, siz
         return false;
     memcpy(ep->rx->data + ep->rx->len, from, n);
     stream_landed(b, ep, n);
-    if (ep->rx->len >= b->opt.rx_max)
+    if (unconsumed(ep) >= b->opt.rx_max)
         stop(b, ep);
     return true;
 }

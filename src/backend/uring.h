@@ -122,13 +122,6 @@ struct record {
     struct weir_buf *bufs[SEGMENTS];
 };
 
-/* A merged receive that found no room for all of its datagrams. */
-struct stashed {
-    struct weir_buf *buf; /* NULL = none */
-    weir_ep handle;
-    uint32_t done, segment;
-};
-
 struct uring {
     struct io_uring ring;
     unsigned features;
@@ -147,7 +140,7 @@ struct uring {
     uint32_t zc_copied; /* notifications that the kernel copied */
     /* buffers that wait for a notification: they are the peer's to release, so they are bounded */
     uint32_t zc_held, zc_max;
-    struct stashed stash;
+    struct received stash;
     struct msghdr rx_msg; /* the shape of every multishot recvmsg */
 };
 

@@ -185,46 +185,10 @@ static uint32_t gro_segment(const uint8_t *ctl, uint32_t bytes)
     return gro ? (uint32_t)segment : 0;
 }
 
-static void count_rx(struct backend *b, unsigned packets, uint64_t bytes)
-{
-    COUNT(&b->counters, rx_packets, packets);
-    COUNT(&b->counters, rx_bytes, bytes);
-    count_copies(b, packets, bytes);
-}
-
-/* Views of the stashed receive, as far as there is room. True: all were told. */
-static bool emit_views(struct backend *b, struct endpoint *ep, struct stashed *s)
-{
-    struct weir_buf *views[SEGMENTS];
-    while (s->done < s->buf->len && backend_room(b)) {
-        unsigned room = min_of(b->max_events - b->n_events, SEGMENTS);
-        uint32_t left = s->buf->len - s->done;
-        unsigned n = buf_views(s->buf, s->buf->data + s->done, left, s->segment, views, room);
-        if (n == 0) {
-            COUNT(&b->counters, pool_empty, 1);
-            b->starved = true;
-            return false;
-        }
-        uint32_t bytes = min_of(left, n * s->segment);
-        for (unsigned i = 0; i < n; i++)
-            backend_emit(b, ep, WEIR_DATAGRAM, views[i]);
-        count_rx(b, n, bytes);
-        s->done += bytes;
-    }
-    return s->done >= s->buf->len;
-}
-
 bool uring_stash(struct backend *b)
 {
-    struct stashed *s = &uring_of(b)->stash;
-    if (!s->buf)
-        return true;
-    struct endpoint *ep = endpoint_get(b, s->handle);
-    if (ep && !emit_views(b, ep, s))
-        return false;
-    weir_buf_drop(&s->buf, 1); /* the views hold it; or its endpoint was closed */
-    s->buf = NULL;
-    return true;
+    struct received *r = &uring_of(b)->stash;
+    return !r->buf || received_tell(b, r);
 }
 
 /* `res` bytes lie in the slot: RX_FRONT bytes about the datagram, then its payload. */
@@ -242,13 +206,8 @@ static void datagram(struct backend *b, struct endpoint *ep, struct weir_buf *bu
     buf->len = res - RX_FRONT;
     addr_from_sock(at + sizeof out, &buf->peer);
     uint32_t segment = gro_segment(at + sizeof out + RX_NAME, out.controllen);
-    if (segment && segment < buf->len) {
-        uring_of(b)->stash = (struct stashed){.buf = buf, .handle = ep->handle, .segment = segment};
-        uring_stash(b);
-        return;
-    }
-    count_rx(b, 1, buf->len);
-    backend_emit(b, ep, WEIR_DATAGRAM, buf);
+    uring_of(b)->stash = (struct received){.buf = buf, .handle = ep->handle, .segment = segment};
+    uring_stash(b);
 }
 
 /* These say that the socket cannot receive at all: arming it again would spin. */

@@ -41,9 +41,9 @@ unsigned buf_views(struct weir_buf *parent, const uint8_t *data, uint32_t bytes,
                    struct weir_buf **ret, unsigned max)
 {
     struct section *s = &parent->pool->section[WEIR_VIEW];
-    uint32_t n = views_max(parent, bytes, segment, max);
 
     assert(at_home(parent->pool) && parent->section != WEIR_VIEW && segment > 0);
+    uint32_t n = views_max(parent, bytes, segment, max);
     assert(parent->state == WEIR_APP || parent->state == WEIR_TX);
     assert(data >= parent->base && bytes <= parent->room - (uint32_t)(data - parent->base));
     for (uint32_t i = 0; i < n; i++) {

@@ -9,71 +9,61 @@
 
 #define UDP_PAYLOAD_MAX 65507 /* 65,535 less the IPv4 and UDP headers: RFC 791, RFC 768 */
 
-/* A socket became an endpoint: hand it to the backend, or take both down again. */
-static int adopt(struct weir_engine *e, struct endpoint *ep, weir_ep *ret)
-{
-    int rc = e->b.ops->add(&e->b, ep);
-    if (rc) {
-        int fd = ep->fd;
-        endpoint_free(&e->b, ep);
-        socket_close(fd);
-        return rc;
-    }
-    *ret = ep->handle;
-    return 0;
-}
+/* What an application opens: a socket, or -errno, that becomes an endpoint. */
+struct opening {
+    int fd;
+    unsigned kind;
+    uint8_t family;
+    const struct weir_addr *peer; /* of a stream */
+    weir_handler *handler;
+    void *app;
+};
 
-static int make(struct weir_engine *e, unsigned kind, int fd, uint8_t family, weir_handler *handler,
-                void *app, struct endpoint **ret)
+/* Hand it to the backend, or take everything down again. */
+static int adopt(struct weir_engine *e, const struct opening *o, weir_ep *ret)
 {
-    if (fd < 0)
-        return fd;
-    *ret = endpoint_new(&e->b, kind, fd, handler, app);
-    if (!*ret) {
-        socket_close(fd);
-        return -ENFILE;
+    if (o->fd < 0)
+        return o->fd;
+    struct endpoint *ep = endpoint_new(&e->b, o->kind, o->fd, o->handler, o->app);
+    int rc = ep ? 0 : -ENFILE;
+    if (ep) {
+        ep->family = o->family;
+        if (o->peer)
+            ep->peer = *o->peer;
+        else
+            socket_local(o->fd, &ep->local);
+        rc = e->b.ops->add(&e->b, ep);
+        *ret = rc ? 0 : ep->handle;
     }
-    (*ret)->family = family;
-    return 0;
+    if (rc && ep)
+        endpoint_free(&e->b, ep);
+    if (rc)
+        socket_close(o->fd);
+    return rc;
 }
 
 int weir_udp_open(struct weir_engine *e, const struct weir_addr *local, weir_handler *handler,
                   void *app, weir_ep *ret)
 {
-    uint8_t family = 0;
-    struct endpoint *ep;
-    int fd = socket_datagram(&e->b, local, &family);
-    int rc = make(e, EP_UDP, fd, family, handler, app, &ep);
-    if (rc)
-        return rc;
-    socket_local(fd, &ep->local);
-    return adopt(e, ep, ret);
+    struct opening o = {.kind = EP_UDP, .handler = handler, .app = app};
+    o.fd = socket_datagram(&e->b, local, &o.family);
+    return adopt(e, &o, ret);
 }
 
 int weir_tcp_listen(struct weir_engine *e, const struct weir_addr *local, weir_handler *handler,
                     void *app, weir_ep *ret)
 {
-    uint8_t family = 0;
-    struct endpoint *ep;
-    int fd = socket_listen(&e->b, local, &family);
-    int rc = make(e, EP_LISTEN, fd, family, handler, app, &ep);
-    if (rc)
-        return rc;
-    socket_local(fd, &ep->local);
-    return adopt(e, ep, ret);
+    struct opening o = {.kind = EP_LISTEN, .handler = handler, .app = app};
+    o.fd = socket_listen(&e->b, local, &o.family);
+    return adopt(e, &o, ret);
 }
 
 int weir_tcp_connect(struct weir_engine *e, const struct weir_addr *remote, weir_handler *handler,
                      void *app, weir_ep *ret)
 {
-    uint8_t family = 0;
-    struct endpoint *ep;
-    int fd = socket_stream(&e->b, remote, &family);
-    int rc = make(e, EP_STREAM, fd, family, handler, app, &ep);
-    if (rc)
-        return rc;
-    ep->peer = *remote;
-    return adopt(e, ep, ret);
+    struct opening o = {.kind = EP_STREAM, .peer = remote, .handler = handler, .app = app};
+    o.fd = socket_stream(&e->b, remote, &o.family);
+    return adopt(e, &o, ret);
 }
 
 int weir_ep_handler(struct weir_engine *e, weir_ep handle, weir_handler *handler, void *app)

@@ -211,7 +211,8 @@ static void hostile_options_are_refused(void **state)
         {{.small = 1, .headroom = UINT32_MAX, PLAIN}, "headroom"},
         {{.small = 1, .node = WEIR_NODE_ANY, .mem_flags = 1u << 31}, "mem_flags"},
         {{.small = 1, .node = -7, .mem_flags = WEIR_MEM_NO_HUGE | WEIR_MEM_BIND}, "node -7"},
-        {{.small = 1, .node = INT32_MAX, .mem_flags = WEIR_MEM_NO_HUGE | WEIR_MEM_BIND}, "node 2147483647"},
+        {{.small = 1, .node = INT32_MAX, .mem_flags = WEIR_MEM_NO_HUGE | WEIR_MEM_BIND},
+         "node 2147483647"},
     };
 
     (void)state;
