@@ -129,6 +129,7 @@ struct backend {
     uint64_t now_ns; /* of the current poll */
     int wake_fd;     /* eventfd: a backend waits for its *edges*, nobody reads it */
     bool starved;    /* no buffer to receive into: the ready list is no reason to poll now */
+    bool more; /* the last rx left something behind (completions; else the ready list tells) */
 
     struct weir_event *events; /* capacity poll_events + some that the engine adds */
     uint32_t n_events, max_events;

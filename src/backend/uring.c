@@ -211,6 +211,10 @@ static void look(struct backend *b)
             uring_want(b, ep, WANT_ARM);
 }
 
+/* A multishot receive brings at most 32 completions a run of its task work (MULTISHOT_MAX_RETRY of
+ * io_uring/net.c): as many as half of that may not be all that waits. */
+#define MANY 16u
+
 static int rx(struct backend *b)
 {
     struct uring *u = uring_of(b);
@@ -221,8 +225,10 @@ static int rx(struct backend *b)
         return u->broken;
     if (!io_uring_cq_ready(&u->ring))
         reap(b);
-    if (uring_harvest(b))
+    unsigned n = uring_harvest(b);
+    if (n)
         COUNT(&b->counters, rx_calls, 1);
+    b->more = n >= MANY || u->stash.buf || io_uring_cq_ready(&u->ring);
     return u->broken;
 }
 

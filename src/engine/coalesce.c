@@ -27,7 +27,7 @@ void coalesce_learn(struct weir_engine *e)
     struct backend *b = &e->b;
     uint64_t most = b->opt.coalesce_ns;
     c->looked_ns = b->now_ns;
-    c->more = b->ready.head != NIL || b->n_events + NEARLY_FULL >= b->max_events;
+    c->more = b->more || b->ready.head != NIL || b->n_events + NEARLY_FULL >= b->max_events;
     if (b->n_events)
         found(c, b->now_ns, b->n_events, most);
     if (b->owed.head != NIL)
