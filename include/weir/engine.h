@@ -28,7 +28,8 @@ enum weir_event_kind {
     WEIR_DATAGRAM, /* buf: one datagram, buf->peer its source */
     WEIR_DATA,     /* buf: all bytes of the stream that were not consumed; see weir_consume */
     WEIR_EOF,      /* the peer will send no more; sending is still possible */
-    WEIR_DRAIN,    /* a send was not taken whole before; there is room again */
+    WEIR_DRAIN,    /* a send was not taken whole before; there is room again. A stream's
+                      unconsumed bytes are told once more, just before it */
     WEIR_CLOSED,   /* the stream is over, err 0 or -errno; its handle is stale after this */
     WEIR_TIMER,    /* token: what weir_timer was given */
     WEIR_WAKE      /* weir_wake was called, once or more */
@@ -68,7 +69,8 @@ struct weir_engine_opt {
     uint64_t zerocopy_bytes;   /* sends from this size on ask for zero-copy; 0 = 16 KiB */
     struct weir_pool_opt pool; /* zero fields get sizes summed from the above */
     uint64_t coalesce_ns;      /* spin: how long dense datagrams may gather before one call takes
-                                  them all; 0 = 50 us. See no_coalesce */
+                                  them all; 0 = 50 us. Only while the engine has neither streams nor
+                                  listeners and has not sent for that long: no answer waits for it */
     uint8_t reuse_port;        /* several engines share one port (SO_REUSEPORT); a crew sets it */
     uint8_t spin;              /* weir_run never sleeps: it polls, with the CPU's pause hint */
     uint8_t busy_poll;         /* ask for SO_BUSY_POLL where the host has it */

@@ -136,6 +136,7 @@ struct backend {
 
     struct endpoint *eps;
     uint32_t eps_max, eps_free, eps_used;
+    uint32_t eps_other; /* of those used, streams and listeners */
     struct tx_item *items;
     uint32_t items_max, items_free, items_used;
     struct ep_list dirty;    /* endpoints to flush */
@@ -270,8 +271,8 @@ size_t stream_room(struct backend *b, struct endpoint *ep, uint8_t **to);
 /* `n` bytes were read to where stream_room said. */
 void stream_landed(struct backend *b, struct endpoint *ep, size_t n);
 /* A slot that the kernel filled becomes the stream's unconsumed bytes, or is merged into them (a
- * counted copy) and dropped. Takes over the buffer. False: pool empty, the buffer is still the
- * caller's. */
+ * counted copy) and dropped. True: taken over. False: it is still the caller's, shortened by
+ * what was merged: rx_max is reached (EP_RX_STOPPED), or the pool is empty. */
 bool stream_adopt(struct backend *b, struct endpoint *ep, struct weir_buf *buf);
 /* Bytes from elsewhere are copied in (a counted copy by the caller's path). False: no room,
  * nothing was copied. */
@@ -307,6 +308,7 @@ void socket_shutdown(int fd);
 int socket_accept(int fd, struct weir_addr *peer);
 int socket_local(int fd, struct weir_addr *ret);
 int socket_error(int fd);     /* SO_ERROR as -errno, 0 = none */
+int socket_broken_by(int fd); /* the same of one that hung up: never 0 */
 int64_t socket_drops(int fd); /* SO_MEMINFO */
 void socket_reset(int fd);    /* the coming close sends a reset */
 bool socket_gro(int fd);      /* ask for UDP_GRO; true when granted */

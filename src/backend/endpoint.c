@@ -43,6 +43,7 @@ struct endpoint *endpoint_new(struct backend *b, unsigned kind, int fd, weir_han
     assert(ep->state == EP_FREE);
     b->eps_free = ep->free_next;
     b->eps_used++;
+    b->eps_other += kind != EP_UDP;
     struct endpoint fresh = {
         .handle = next_handle(b, ep),
         .handler = handler,
@@ -68,6 +69,7 @@ void endpoint_free(struct backend *b, struct endpoint *ep)
     assert(ep->state != EP_FREE && ep->in_flight == 0);
     if (ep->kind == EP_STREAM)
         COUNT(&b->counters, stream_closed, 1);
+    b->eps_other -= ep->kind != EP_UDP;
     if (ep->tx_count) {
         COUNT(&b->counters, tx_dropped, ep->tx_count);
         txq_pop(b, ep, ep->tx_count);
@@ -270,7 +272,7 @@ static void drain(struct backend *b, struct endpoint *ep)
 
 void endpoint_tx_moved(struct backend *b, struct endpoint *ep)
 {
-    if (ep->flags & EP_REFUSED)
+    if (ep->flags & EP_REFUSED && ep->state == EP_OPEN)
         drain(b, ep);
     if (ep->tx_count || ep->in_flight)
         return;

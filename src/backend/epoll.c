@@ -246,12 +246,6 @@ static void writable(struct backend *b, struct endpoint *ep)
         endpoint_dirty(b, ep);
 }
 
-static int broken_by(int fd)
-{
-    int err = socket_error(fd);
-    return err ? err : -EPIPE;
-}
-
 static void edge(struct backend *b, const struct epoll_event *event)
 {
     if (event->data.u64 == 0)
@@ -270,7 +264,8 @@ static void edge(struct backend *b, const struct epoll_event *event)
     }
     if (broken && ep->flags & EP_PEER_EOF && !(ep->flags & EP_SHUT_DONE))
         endpoint_fail(b, ep,
-                      broken_by(ep->fd)); /* nobody reads it any more, so nobody else tells */
+                      socket_broken_by(
+                          ep->fd)); /* nobody reads it any more, so nobody else tells */
     if (broken || event->events & EPOLLRDHUP)
         ep->flags |= EP_HUNG;
     if (event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))

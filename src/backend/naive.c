@@ -78,6 +78,14 @@ static bool wants_out(const struct endpoint *ep)
     return ep->state == EP_OPENING || ep->flags & EP_BLOCKED;
 }
 
+/* The peer's half is closed and ours is not: only a reset can come, which epoll tells unasked, and
+ * once is enough. */
+static bool half_open(const struct endpoint *ep)
+{
+    return ep->state == EP_OPEN && ep->flags & EP_PEER_EOF &&
+           !(ep->flags & (EP_SHUT_DONE | EP_CLOSED_OWED));
+}
+
 /* Tell epoll what an endpoint waits for; priv[0] is what it was told last. An endpoint that waits
  * for nothing leaves the set, for EPOLLHUP and EPOLLERR cannot be masked and would come again and
  * again. */
@@ -85,6 +93,8 @@ static int arm(struct backend *b, struct endpoint *ep)
 {
     uint32_t want = (wants_in(ep) ? EPOLLIN : 0u) | (wants_out(ep) ? EPOLLOUT : 0u);
     uint32_t told = (uint32_t)ep->priv[0];
+    if (!want && half_open(ep))
+        want = EPOLLET;
     if (want == told)
         return 0;
     ep->priv[0] = want;
@@ -180,6 +190,8 @@ static void handle(struct backend *b, const struct epoll_event *event)
         endpoint_fail(b, ep, -EPIPE);
         return;
     }
+    if (broken && half_open(ep))
+        endpoint_fail(b, ep, socket_broken_by(ep->fd));
     if (broken || event->events & EPOLLOUT)
         writable(b, ep);
     if (broken || event->events & EPOLLIN)

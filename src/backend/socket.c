@@ -178,6 +178,12 @@ int socket_error(int fd)
     return rc ? rc : -err;
 }
 
+int socket_broken_by(int fd)
+{
+    int err = socket_error(fd);
+    return err ? err : -EPIPE;
+}
+
 int64_t socket_drops(int fd)
 {
     uint32_t info[SK_MEMINFO_VARS] = {0};

@@ -24,10 +24,19 @@ static void count_copy(struct backend *b, size_t bytes)
     COUNT(&b->counters, copied_bytes, bytes);
 }
 
+/* Streams leave a burst of big slots for datagrams: however many of them stand full, a datagram
+ * is still received. Small buffers and runs are theirs. */
+static bool spare(const struct backend *b, size_t bytes)
+{
+    size_t small = pool_small_bytes(b->pool) - pool_headroom(b->pool);
+    return bytes <= small || bytes > WEIR_BIG_BYTES || pool_free(b->pool, WEIR_BIG) > b->opt.burst;
+}
+
 /* The unconsumed bytes move into a buffer with room for `bytes` in all. */
 static bool grow(struct backend *b, struct endpoint *ep, size_t bytes)
 {
-    struct weir_buf *old = ep->rx, *wide = weir_buf_take_bytes(b->pool, bytes);
+    struct weir_buf *old = ep->rx,
+                    *wide = spare(b, bytes) ? weir_buf_take_bytes(b->pool, bytes) : NULL;
     if (!wide)
         return false;
     if (old) {
@@ -148,17 +157,45 @@ bool stream_append(struct backend *b, struct endpoint *ep, const void *from, siz
     return true;
 }
 
+/* How many of `n` bytes that are already here may be merged now: as many as rx_max and the room
+ * allow. A whole slot need not fit: what is left of it waits for the application to consume. */
+static uint32_t mergeable(struct backend *b, struct endpoint *ep, uint32_t n)
+{
+    if (unconsumed(ep) >= b->opt.rx_max) {
+        stop(b, ep);
+        return 0;
+    }
+    n = min_of(n, b->opt.rx_max - unconsumed(ep));
+    if (weir_buf_tailroom(ep->rx) < n)
+        compact(b, ep->rx);
+    if (weir_buf_tailroom(ep->rx) < n)
+        grow(b, ep, min_of(2 * (unconsumed(ep) + n), b->opt.rx_max));
+    return min_of(n, weir_buf_tailroom(ep->rx));
+}
+
+static bool merge(struct backend *b, struct endpoint *ep, struct weir_buf *buf)
+{
+    uint32_t n = mergeable(b, ep, buf->len);
+    if (n == 0)
+        return ep->flags & EP_RX_STOPPED ? false : starve(b);
+    memcpy(ep->rx->data + ep->rx->len, buf->data, n);
+    stream_landed(b, ep, n);
+    if (unconsumed(ep) >= b->opt.rx_max)
+        stop(b, ep);
+    COUNT(&b->counters, merged, 1);
+    count_copy(b, n);
+    buf->data += n;
+    buf->len -= n;
+    if (buf->len)
+        return false;
+    weir_buf_drop(&buf, 1);
+    return true;
+}
+
 bool stream_adopt(struct backend *b, struct endpoint *ep, struct weir_buf *buf)
 {
-    if (ep->rx) {
-        uint32_t n = buf->len;
-        if (!stream_append(b, ep, buf->data, n))
-            return false;
-        COUNT(&b->counters, merged, 1);
-        count_copy(b, n);
-        weir_buf_drop(&buf, 1);
-        return true;
-    }
+    if (ep->rx)
+        return merge(b, ep, buf);
     ep->rx = buf;
     COUNT(&b->counters, stream_reads, 1);
     COUNT(&b->counters, rx_bytes, buf->len);

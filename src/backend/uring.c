@@ -105,6 +105,8 @@ static void endpoint_completed(struct backend *b, enum uring_op op, const struct
         x->reqs--;
         if (op == OP_PLACE)
             x->has &= (uint16_t)~HAS_PLACING;
+        else if (op == OP_WATCH)
+            x->has &= (uint16_t)~HAS_WATCH;
         else if (op != OP_SEND)
             x->has &= (uint16_t) ~(HAS_RX | HAS_RX_BULK | HAS_STOPPING);
     }
@@ -114,6 +116,8 @@ static void endpoint_completed(struct backend *b, enum uring_op op, const struct
         x->has |= cqe->res == 1 && ep->state != EP_DYING ? HAS_FIXED : 0;
     else if (op == OP_SEND)
         uring_stream_sent(b, ep, cqe->res, true);
+    else if (op == OP_WATCH)
+        uring_watched(b, ep, cqe->res);
     else if (ep->state != EP_DYING)
         uring_received(b, ep, op, cqe, buf);
     uring_release(b, ep);

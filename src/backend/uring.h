@@ -40,7 +40,8 @@ enum uring_op {
     OP_RECVMSG,
     OP_SEND,
     OP_RECORD,
-    OP_PLACE
+    OP_PLACE,
+    OP_WATCH
 };
 #define OP_BITS 4u
 #define OP_MASK 15u
@@ -58,6 +59,7 @@ enum uring_op {
 #define HAS_PLACING 0x200u /* on its way into the table */
 #define HAS_BULK 0x400u    /* the stream's bytes come in bulk: into big slots */
 #define HAS_RX_BULK 0x800u /* its receive is armed for those */
+#define HAS_WATCH 0x1000u  /* a poll for its reset while half-open */
 
 /* What is to be done for an endpoint before the next submission: bits of uring_ep.want */
 #define WANT_CONNECT 0x01u
@@ -136,7 +138,6 @@ struct uring {
     uint32_t *held_next; /* slot (small, then big) -> next held one of its stream */
     struct record *records;
     uint32_t n_records, records_free, n_free;
-    uint32_t gso_max;   /* largest segment that the path took */
     uint32_t zc_copied; /* notifications that the kernel copied */
     /* buffers that wait for a notification: they are the peer's to release, so they are bounded */
     uint32_t zc_held, zc_max;
@@ -217,6 +218,8 @@ int uring_add(struct backend *b, struct endpoint *ep);
 void uring_del(struct backend *b, struct endpoint *ep);
 void uring_resume(struct backend *b, struct endpoint *ep);
 void uring_ep_init(struct endpoint *ep);
+/* A half-open stream's poll ended: did it hang up? */
+void uring_watched(struct backend *b, struct endpoint *ep, int res);
 void uring_want(struct backend *b, struct endpoint *ep, unsigned what);
 /* Do what is wanted, as far as slots, records and submission entries reach. */
 void uring_todo(struct backend *b);

@@ -18,11 +18,12 @@
 #include "uring.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #define SENDS_FEW 8u   /* twice what a place in the table costs, in sends */
-#define END_ENTRIES 5u /* at most: three cancels, two closes */
+#define END_ENTRIES 6u /* at most: four cancels, two closes */
 
 /* ---- the todo list: a first-in first-out list linked by index, like those of endpoint.c ----- */
 
@@ -122,6 +123,37 @@ static bool stocked(struct backend *b, struct group *g)
     return false;
 }
 
+/* The peer's half is closed and ours is not: nothing is received any more, so only a poll hears of a
+ * reset. A multishot one, because the kernel adds POLLRDHUP, which is true already, to every poll
+ * (IO_POLL_UNMASK of io_uring/poll.c). */
+static bool half_open(struct endpoint *ep)
+{
+    return ep->kind == EP_STREAM && ep->state == EP_OPEN && ep->flags & EP_PEER_EOF &&
+           !(ep->flags & (EP_SHUT_DONE | EP_CLOSED_OWED));
+}
+
+static bool watch(struct backend *b, struct endpoint *ep)
+{
+    struct uring_ep *x = uring_ep(ep);
+    if (x->has & HAS_WATCH)
+        return true;
+    struct io_uring_sqe *sqe = uring_sqe(b);
+    if (!sqe)
+        return false;
+    io_uring_prep_poll_multishot(sqe, ep->fd, POLLERR | POLLHUP);
+    sqe->user_data = uring_data(ep, OP_WATCH);
+    x->has |= HAS_WATCH;
+    x->reqs++;
+    uring_of(b)->reqs++;
+    return true;
+}
+
+void uring_watched(struct backend *b, struct endpoint *ep, int res)
+{
+    if (res > 0 && res & (POLLERR | POLLHUP) && half_open(ep))
+        endpoint_fail(b, ep, socket_broken_by(ep->fd));
+}
+
 /* The endpoint's multishot request. False: try again. */
 static bool arm(struct backend *b, struct endpoint *ep)
 {
@@ -129,6 +161,8 @@ static bool arm(struct backend *b, struct endpoint *ep)
     struct uring_ep *x = uring_ep(ep);
     enum uring_op op = op_of(x, ep->kind);
     struct group *g = op == OP_ACCEPT ? NULL : group_of(u, op);
+    if (half_open(ep))
+        return watch(b, ep);
     if (x->has & HAS_RX || !may_receive(ep))
         return true;
     if (g && !stocked(b, g))
@@ -186,6 +220,8 @@ static void cancel_stream(struct backend *b, struct endpoint *ep)
     const struct uring_ep *x = uring_ep(ep);
     if (x->has & HAS_RX && !(x->has & HAS_STOPPING))
         cancel_rx(b, ep);
+    if (x->has & HAS_WATCH)
+        cancel(b, uring_data(ep, OP_WATCH));
     if (x->has & HAS_SEND && x->record == NIL)
         cancel(b, uring_data(ep, OP_SEND));
     if (x->record != NIL)
@@ -276,6 +312,10 @@ static void place_file(struct backend *b, struct endpoint *ep)
     struct uring *u = uring_of(b);
     uint32_t index = endpoint_index(ep);
     if (index >= u->files)
+        return;
+    if (io_uring_sq_ready(&u->ring))
+        uring_enter(b); /* a predecessor's entry may still be leaving this place */
+    if (io_uring_sq_ready(&u->ring))
         return;
     COUNT(&b->counters, syscalls, 1);
     if (io_uring_register_files_update(&u->ring, index, &ep->fd, 1) == 1)

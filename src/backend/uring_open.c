@@ -84,7 +84,6 @@ int uring_open(struct backend *b, struct weir_why *why)
     if (!u)
         return why_set(why, -ENOMEM, "io_uring", "", "no memory");
     u->todo = (struct ep_list){NIL, NIL};
-    u->gso_max = UINT16_MAX;
     u->rx_msg = (struct msghdr){.msg_namelen = RX_NAME, .msg_controllen = RX_CTL};
     unsigned n = entries(b), granted;
     int rc = uring_setup(&u->ring, n, n * COMPLETIONS, &granted);

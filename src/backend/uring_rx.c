@@ -81,8 +81,10 @@ static void tell_end(struct backend *b, struct endpoint *ep)
     struct uring_ep *x = uring_ep(ep);
     int late = x->late;
     x->late = 0;
-    if (x->has & HAS_EOF)
+    if (x->has & HAS_EOF) {
         stream_eof(b, ep);
+        uring_want(b, ep, WANT_ARM); /* a watch, while our half is open */
+    }
     x->has &= (uint16_t)~HAS_EOF;
     if (late)
         endpoint_fail(b, ep, late);

@@ -85,11 +85,22 @@ static void post(struct group *g, struct weir_buf *buf, int place)
     io_uring_buf_ring_add(g->ring, buf->base + g->offset, g->bytes, id, (int)g->entries - 1, place);
 }
 
+/* Bulk streams leave a burst of big slots for datagrams (as stream.c does). */
+static unsigned left_for(struct backend *b, const struct group *g)
+{
+    uint32_t spare = pool_free(b->pool, g->section);
+    if (g != &uring_of(b)->bulk)
+        return spare;
+    return spare > b->opt.burst ? spare - b->opt.burst : 0;
+}
+
 void group_fill(struct backend *b, struct group *g)
 {
     struct weir_buf *fresh[BURST];
     while (g->wanted && g->posted < g->target) {
-        unsigned want = min_of(g->target - g->posted, BURST);
+        unsigned want = min_of(min_of(g->target - g->posted, BURST), left_for(b, g));
+        if (want == 0)
+            return;
         unsigned got = pool_take(b->pool, g->section, fresh, want);
         for (unsigned i = 0; i < got; i++)
             post(g, fresh[i], (int)i);

@@ -68,7 +68,7 @@ static void fill(struct backend *b, struct endpoint *ep, struct record *r)
 {
     struct uring *u = uring_of(b);
     struct tx_item *item = txq_head(b, ep);
-    bool merge = u->features & URING_GSO && item->buf->len <= u->gso_max;
+    bool merge = u->features & URING_GSO;
     r->msg.msg_name = &r->name;
     r->msg.msg_namelen = addr_to_sock(&item->to, ep->family, &r->name.any);
     r->n = (uint16_t)txq_gather(b, &item, r->bufs, merge ? SEGMENTS : 1, &r->segment);
@@ -156,7 +156,8 @@ static void count_sent(struct backend *b, unsigned n, int res, bool copied)
         count_copies(b, n, (uint64_t)res);
 }
 
-/* udp(7): segments must fit the path's MTU, and the device must know checksums (EIO). */
+/* udp(7): segments must fit the path's MTU, and the device must know checksums (EIO). Nothing is
+ * concluded for later batches: a single bad destination is refused alike. */
 static bool refuses_batch(const struct record *r, int res)
 {
     return r->segment && (res == -EINVAL || res == -EMSGSIZE || res == -EIO);
@@ -172,7 +173,6 @@ static bool came_back(struct backend *b, struct endpoint *ep, struct record *r, 
         count_put_off(b, res);
         uring_ep(ep)->has |= HAS_BLOCKED;
     } else if (!plain) {
-        uring_of(b)->gso_max = min_of(uring_of(b)->gso_max, r->segment - 1);
         cut(b, ep, r);
         return true;
     }
@@ -326,6 +326,8 @@ void uring_stream_sent(struct backend *b, struct endpoint *ep, int res, bool cop
 
 void uring_flush(struct backend *b, struct endpoint *ep)
 {
+    if (ep->state == EP_CLOSING && ep->flags & EP_TX_FAILED)
+        endpoint_tx_moved(b, ep); /* nothing will be sent any more: this ends it */
     if (!sending(ep))
         return;
     if (ep->kind == EP_UDP)

@@ -199,6 +199,11 @@ struct weir_buf *pool_buf(struct weir_pool *pool, unsigned section, uint32_t slo
     return &pool->section[section].bufs[slot];
 }
 
+uint32_t pool_free(const struct weir_pool *pool, unsigned section)
+{
+    return pool->section[section].free;
+}
+
 const struct weir_mem *pool_mem(const struct weir_pool *pool)
 {
     return &pool->slots;

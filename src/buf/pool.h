@@ -41,6 +41,9 @@ unsigned buf_views(struct weir_buf *parent, const uint8_t *data, uint32_t bytes,
 /* The n-th buffer of a section: what a kernel ring's buffer id means. */
 struct weir_buf *pool_buf(struct weir_pool *pool, unsigned section, uint32_t slot);
 
+/* How many of a section are free. */
+uint32_t pool_free(const struct weir_pool *pool, unsigned section);
+
 /* The memory of all slots, to register with the kernel. */
 const struct weir_mem *pool_mem(const struct weir_pool *pool);
 uint32_t pool_headroom(const struct weir_pool *pool);

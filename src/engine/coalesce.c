@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * Receive coalescing of a spinning engine: what a NIC's adaptive interrupt moderation does, without the
- * interrupt.
+ * Receive coalescing of a spinning engine: what a NIC's adaptive interrupt moderation does,
+ * without the interrupt.
  *
- * A loop that spins finds datagrams one by one, and each costs a whole receive call and the cache
- * misses of a socket that the sender is just writing to. While datagrams come dense, it pays to
- * let them gather for a moment and to take them together. When they come further apart than a
- * quarter of that moment every poll looks again, as it does while there is more than one look
- * takes. Streams, which answer to one another, are never delayed on purpose. */
+ * A loop that spins finds datagrams one by one, and each costs a whole receive call and the
+ * cache misses of a socket that the sender is just writing to. While datagrams come dense, it
+ * pays to let them gather for a moment and to take them together. When they come further apart
+ * than a quarter of that moment every poll looks again, as it does while there is more than one
+ * look takes. Conversations are never delayed: not an engine that has streams or listeners, and
+ * not one that has sent within that moment, because what comes next may be an answer. */
 #include "engine.h"
 
 #define DENSE 4u       /* datagrams that must be expected in coalesce_ns to make waiting worth it */
@@ -30,14 +31,14 @@ void coalesce_learn(struct weir_engine *e)
     c->more = b->more || b->ready.head != NIL || b->n_events + NEARLY_FULL >= b->max_events;
     if (b->n_events)
         found(c, b->now_ns, b->n_events, most);
-    if (b->owed.head != NIL)
-        c->gap_ns = most; /* streams answer to one another: look at once */
     c->gap_ns = max_of(c->gap_ns, min_of(b->now_ns - c->got_ns, most)); /* the gap so far */
 }
 
 bool coalesce_waits(const struct weir_engine *e)
 {
     const struct coalesce *c = &e->coalesce;
-    bool dense = c->gap_ns * DENSE < e->b.opt.coalesce_ns;
-    return dense && !c->more && e->b.now_ns - c->looked_ns < e->b.opt.coalesce_ns;
+    uint64_t now_ns = e->b.now_ns, most = e->b.opt.coalesce_ns;
+    bool dense = c->gap_ns * DENSE < most && !c->more;
+    bool talks = e->b.eps_other || now_ns - c->sent_ns < most;
+    return dense && !talks && now_ns - c->looked_ns < most;
 }

@@ -24,6 +24,7 @@ struct timers {
 struct coalesce {
     uint64_t looked_ns, got_ns; /* the last look at the backend, and the last that was not idle */
     uint64_t gap_ns;            /* between two datagrams, smoothed */
+    uint64_t sent_ns;           /* the last poll that sent something */
     bool more;                  /* the last look did not take all */
 };
 

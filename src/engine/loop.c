@@ -186,7 +186,10 @@ int weir_poll(struct weir_engine *e, uint64_t now_ns)
     own_events(e);
     dispatch(e);
     unsigned events = b->n_events;
-    account(e, since, events + flush(e));
+    unsigned sent = flush(e);
+    if (sent)
+        e->coalesce.sent_ns = now_ns;
+    account(e, since, events + sent);
     check_pool(e);
     return (int)events;
 }

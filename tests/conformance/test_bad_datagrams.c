@@ -84,6 +84,30 @@ static void more_than_the_mtu_is_refused(struct bed *bed)
     bed_close(bed);
 }
 
+/* The call that was cut short is the last one: what it did take needs no other to leave. */
+static void one_before_an_oversized_leaves_by_itself(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    uint8_t got[64];
+    opt.pool.run = 256;
+    bed_open_with(bed, &opt);
+    weir_ep ep = bed_udp(bed, echo, NULL, NULL);
+    int fd = peer_udp();
+    struct weir_buf *bufs[2] = {bed_buf(bed, 7, 32), bed_buf(bed, 0, 65508)};
+    bed_turns(bed, 3); /* all that opening brings is over */
+    for (unsigned i = 0; i < 2; i++) {
+        assert_non_null(bufs[i]);
+        bufs[i]->peer = peer_addr(fd);
+    }
+    assert_int_equal(weir_send(bed->engine, ep, bufs, 2), 1);
+    weir_buf_drop(&bufs[1], 1);
+    UNTIL(bed, peer_recv(fd, got, sizeof got, NULL) == 32);
+    assert_true(pattern_holds(got, 7, 32));
+    assert_int_equal(bed_count(bed).tx_full, 0); /* no queue was full: no WEIR_DRAIN follows */
+    peer_close(&fd);
+    bed_close(bed);
+}
+
 static void the_mtu_itself_goes(struct bed *bed)
 {
     struct weir_engine_opt opt = bed_opt(bed);
@@ -164,8 +188,8 @@ static void drops_of_the_socket_are_told(struct bed *bed)
 
 static const struct bed_case cases[] = {
     CASE(empty_ones_are_events),        CASE(large_ones_are_whole_or_counted),
-    CASE(more_than_the_mtu_is_refused), CASE(the_mtu_itself_goes),
-    CASE(nobody_there_harms_nobody),    CASE(foreign_family_is_counted),
-    CASE(drops_of_the_socket_are_told),
+    CASE(more_than_the_mtu_is_refused), CASE(one_before_an_oversized_leaves_by_itself),
+    CASE(the_mtu_itself_goes),          CASE(nobody_there_harms_nobody),
+    CASE(foreign_family_is_counted),    CASE(drops_of_the_socket_are_told),
 };
 BED_MAIN(cases)

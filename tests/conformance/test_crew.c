@@ -168,6 +168,38 @@ static void wakes_reach_their_worker(struct bed *bed)
     assert_int_equal(weir_crew_stop(crew), 0);
 }
 
+/* A worker may end its own run; its engine is there until the crew is stopped. */
+static void on_stop_myself(struct weir_engine *engine, struct weir_event *events, unsigned n,
+                           void *app)
+{
+    struct shared *s = app;
+    for (unsigned i = 0; i < n; i++)
+        if (events[i].kind == WEIR_WAKE) {
+            weir_stop(engine);
+            atomic_fetch_add(&s->woken, 1);
+        }
+}
+
+static void a_worker_may_stop_itself(struct bed *bed)
+{
+    struct shared s = {0};
+    struct weir_crew_opt opt = crew_opt(bed, &s, SOCK_DGRAM);
+    struct weir_counters each[2];
+    opt.engine.handler = on_stop_myself;
+    struct weir_crew *crew = start_crew(&opt);
+    weir_wake(weir_crew_engine(crew, 1));
+    PATIENTLY(atomic_load(&s.woken) == 1);
+    for (unsigned i = 0; i < 100; i++) { /* time for it to do what it must not: to close */
+        usleep(200);
+        sum(crew, each);
+        weir_wake(weir_crew_engine(crew, 1));
+    }
+    assert_int_equal(s.stopped, 0);
+    assert_int_equal(weir_crew_stop(crew), 0);
+    assert_int_equal(s.stopped, 2);
+    assert_true(s.pools_home);
+}
+
 static void a_start_is_all_or_nothing(struct bed *bed)
 {
     struct shared s = {.fail_second = true};
@@ -198,7 +230,7 @@ static void an_unknown_backend_starts_nothing(struct bed *bed)
 
 static const struct bed_case cases[] = {
     CASE(two_workers_share_a_datagram_port), CASE(two_workers_share_a_stream_port),
-    CASE(wakes_reach_their_worker),          CASE(a_start_is_all_or_nothing),
-    CASE(an_unknown_backend_starts_nothing),
+    CASE(wakes_reach_their_worker),          CASE(a_worker_may_stop_itself),
+    CASE(a_start_is_all_or_nothing),         CASE(an_unknown_backend_starts_nothing),
 };
 BED_MAIN(cases)

@@ -69,6 +69,62 @@ static void full_stream_queue_refuses_and_drains(struct bed *bed)
     bed_close(bed);
 }
 
+/* Answers each question with 1,000 bytes, and leaves it where it is while they find no room. */
+struct polite {
+    struct bed *bed;
+    struct source source;
+    unsigned told;
+    uint64_t answered;
+    bool bad;
+};
+
+static void on_polite(struct weir_engine *engine, struct weir_event *events, unsigned n, void *app)
+{
+    struct polite *p = app;
+    for (unsigned i = 0; i < n; i++) {
+        if (events[i].kind != WEIR_DATA)
+            continue;
+        struct weir_buf *buf = events[i].buf;
+        p->told++;
+        p->bad |= !pattern_holds(buf->data, p->answered, buf->len);
+        if (!source_push(p->bed, &p->source, p->source.queued + p->source.piece))
+            continue;
+        p->answered += buf->len;
+        p->bad |= weir_consume(engine, events[i].ep, buf->len) != 0;
+    }
+}
+
+static void what_could_not_be_answered_is_told_again(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    struct weir_addr at;
+    struct seen seen = {0};
+    struct polite p = {.bed = bed, .source = {.piece = 1000}};
+    uint64_t before;
+    opt.tx_max = 16;
+    bed_open_with(bed, &opt);
+    bed_listen(bed, record, &seen, &at);
+    struct flow flow = {.fd = peer_connect(&at)};
+    UNTIL(bed, seen.stream);
+    p.source.ep = seen.stream;
+    do { /* until neither kernel nor queue takes anything for 20 turns */
+        before = p.source.queued;
+        for (unsigned i = 0; i < 20; i++) {
+            source_push(bed, &p.source, 256u << 20);
+            bed_turn(bed);
+        }
+    } while (p.source.queued > before);
+    assert_int_equal(weir_ep_handler(bed->engine, seen.stream, on_polite, &p), 0);
+    UNTIL(bed, flow_push(&flow, 500) && p.told);
+    assert_int_equal(p.answered, 0);
+    UNTIL(bed, flow_pull(&flow, p.source.queued) && p.answered == 500); /* it says no more */
+    UNTIL(bed, flow_pull(&flow, p.source.queued));
+    assert_int_equal(flow.got, p.source.queued);
+    assert_false(p.bad || flow.bad);
+    peer_close(&flow.fd);
+    bed_close(bed);
+}
+
 static void one_payload_to_more_peers_than_the_queue_holds(struct bed *bed)
 {
     struct weir_engine_opt opt = bed_opt(bed);
@@ -196,6 +252,7 @@ static void no_endpoints_for_accept(struct bed *bed)
 static const struct bed_case cases[] = {
     CASE(full_datagram_queue_refuses_and_drains),
     CASE(full_stream_queue_refuses_and_drains),
+    CASE(what_could_not_be_answered_is_told_again),
     CASE(one_payload_to_more_peers_than_the_queue_holds),
     CASE(small_kernel_buffers_lose_nothing_of_ours),
     CASE(no_descriptors_for_accept),

@@ -14,13 +14,8 @@ struct deaf {
 };
 
 /* A peer that reads nothing; our queue and the kernel's buffers are full. */
-static void fill(struct bed *bed, struct deaf *d)
+static void stuff(struct bed *bed, struct deaf *d)
 {
-    *d = (struct deaf){.source = {.piece = 1800}};
-    bed_listen(bed, record, &d->seen, &d->at);
-    d->flow.fd = peer_connect(&d->at);
-    UNTIL(bed, d->seen.stream);
-    d->source.ep = d->seen.stream;
     uint64_t before;
     do { /* until neither kernel nor queue takes anything for 20 turns */
         before = d->source.queued;
@@ -30,6 +25,27 @@ static void fill(struct bed *bed, struct deaf *d)
         }
     } while (d->source.queued > before);
     assert_true(d->source.queued < 256u << 20);
+}
+
+static void fill(struct bed *bed, struct deaf *d)
+{
+    *d = (struct deaf){.source = {.piece = 1800}};
+    bed_listen(bed, record, &d->seen, &d->at);
+    d->flow.fd = peer_connect(&d->at);
+    UNTIL(bed, d->seen.stream);
+    d->source.ep = d->seen.stream;
+    stuff(bed, d);
+}
+
+/* One more at a listener that is there already. */
+static void fill_one(struct bed *bed, struct deaf *d, const struct weir_addr *at,
+                     struct seen *accepted)
+{
+    *d = (struct deaf){.source = {.piece = 1800}, .flow = {.fd = peer_connect(at)}};
+    accepted->stream = 0;
+    UNTIL(bed, accepted->stream);
+    d->source.ep = accepted->stream;
+    stuff(bed, d);
 }
 
 static void memory_is_bounded_and_others_live(struct bed *bed)
@@ -126,6 +142,71 @@ static void peer_vanishes_while_we_linger(struct bed *bed)
     bed_close(bed);
 }
 
+/* ---- all send items held by peers who do not read ---- */
+
+#define DEAF 5u /* queues of 16; an engine of tx_max 16 and 8 endpoints has items for 4.5 */
+
+struct hopeful {
+    unsigned drains, sent;
+    int to;
+};
+
+static int hope(struct weir_engine *engine, weir_ep ep, struct hopeful *h)
+{
+    struct weir_buf *buf = weir_buf_take_bytes(weir_engine_pool(engine), 64);
+    if (!buf)
+        return -ENOBUFS;
+    pattern_fill(buf->data, 0, 64);
+    buf->len = 64;
+    buf->peer = peer_addr(h->to);
+    int took = weir_send(engine, ep, &buf, 1);
+    if (took != 1)
+        weir_buf_drop(&buf, 1);
+    h->sent += took == 1;
+    return took;
+}
+
+/* Does what WEIR_DRAIN is for: it tries again. */
+static void on_hopeful(struct weir_engine *engine, struct weir_event *events, unsigned n, void *app)
+{
+    struct hopeful *h = app;
+    for (unsigned i = 0; i < n; i++)
+        if (events[i].kind == WEIR_DRAIN) {
+            h->drains++;
+            hope(engine, events[i].ep, h);
+        }
+}
+
+static void room_that_is_not_there_is_not_told(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    static struct deaf d[DEAF];
+    struct hopeful h = {.to = peer_udp()};
+    uint8_t got[100];
+    opt.tx_max = 16;
+    opt.endpoints_max = 8;
+    opt.timers_max = 8;
+    bed_open_with(bed, &opt);
+    weir_ep ep = bed_udp(bed, on_hopeful, &h, NULL);
+    struct weir_addr at;
+    struct seen accepted = {0};
+    weir_ep listener = bed_listen(bed, record, &accepted, &at);
+    for (unsigned i = 0; i < DEAF; i++)
+        fill_one(bed, &d[i], &at, &accepted);
+    assert_int_equal(weir_close(bed->engine, listener), 0);
+    assert_int_equal(hope(bed->engine, ep, &h), 0);
+    bed_turns(bed, 100);
+    assert_int_equal(h.sent, 0);
+    if (h.drains > 10)
+        fail_msg("%u times in 100 turns was room told that was not there", h.drains);
+    for (unsigned i = 0; i < DEAF; i++)
+        peer_reset(&d[i].flow.fd);
+    UNTIL(bed, peer_recv(h.to, got, sizeof got, NULL) == 64);
+    assert_int_equal(h.sent, 1);
+    peer_close(&h.to);
+    bed_close(bed);
+}
+
 static void engine_closes_over_everything(struct bed *bed)
 {
     struct deaf d;
@@ -148,6 +229,7 @@ static void engine_closes_over_everything(struct bed *bed)
 static const struct bed_case cases[] = {
     CASE(memory_is_bounded_and_others_live), CASE(peer_that_wakes_up_gets_all),
     CASE(close_gives_up_after_linger),       CASE(close_delivers_to_a_slow_reader),
-    CASE(peer_vanishes_while_we_linger),     CASE(engine_closes_over_everything),
+    CASE(peer_vanishes_while_we_linger),     CASE(room_that_is_not_there_is_not_told),
+    CASE(engine_closes_over_everything),
 };
 BED_MAIN(cases)

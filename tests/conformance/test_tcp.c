@@ -220,6 +220,82 @@ static void each_stream_has_its_own_handler(struct bed *bed)
     bed_close(bed);
 }
 
+/* What one says, all hear, the speaker too: one buffer, as many references as streams. */
+#define HALL 5u
+
+struct hall {
+    struct seen each[HALL];
+    unsigned n, calls, bad;
+    weir_ep gone; /* a stale handle that is still on the list */
+};
+
+static void to_all(struct weir_engine *engine, struct hall *h, struct weir_buf *buf)
+{
+    unsigned took = 0, streams = h->n + (h->gone != 0);
+    for (unsigned i = 1; i < streams; i++)
+        h->bad += weir_buf_keep(buf) != buf;
+    for (unsigned i = 0; i < h->n; i++)
+        took += weir_send(engine, h->each[i].stream, &buf, 1) == 1;
+    h->bad += took != h->n;
+    if (h->gone && weir_send(engine, h->gone, &buf, 1) != 1)
+        weir_buf_drop(&buf, 1); /* its reference is still ours */
+    h->calls++;
+}
+
+static void on_hall(struct weir_engine *engine, struct weir_event *events, unsigned n, void *app)
+{
+    struct hall *h = app;
+    for (unsigned i = 0; i < n; i++) {
+        if (events[i].kind == WEIR_OPEN)
+            h->each[h->n++].stream = events[i].ep;
+        else if (events[i].kind == WEIR_DATA || events[i].kind == WEIR_DATAGRAM)
+            to_all(engine, h, events[i].buf);
+    }
+}
+
+static void all_hear(struct bed *bed, struct hall *h, struct flow flow[HALL], uint64_t upto)
+{
+    for (unsigned i = 0; i < h->n; i++) {
+        UNTIL(bed, flow_pull(&flow[i], upto));
+        assert_int_equal(flow[i].got, upto);
+        assert_false(flow[i].bad);
+    }
+    UNTIL(bed, bed_home(bed));
+    bed_check_pool(bed);
+    assert_int_equal(h->bad, 0);
+}
+
+static void one_buffer_to_many_streams(struct bed *bed)
+{
+    struct weir_addr at, hint;
+    struct hall h = {0};
+    struct flow flow[HALL];
+    uint8_t data[700];
+    bed_open(bed);
+    bed_listen(bed, on_hall, &h, &at);
+    bed_udp(bed, on_hall, &h, &hint);
+    for (unsigned i = 0; i < HALL; i++) {
+        flow[i] = (struct flow){.fd = peer_connect(&at)};
+        UNTIL(bed, h.n == i + 1);
+    }
+    UNTIL(bed, flow_push(&flow[2], 1000)); /* by a stream */
+    all_hear(bed, &h, flow, 1000);
+    int fd = peer_udp();
+    pattern_fill(data, 1000, sizeof data);
+    peer_send(fd, &hint, data, sizeof data); /* by a datagram */
+    all_hear(bed, &h, flow, 1700);
+    h.gone = h.each[--h.n].stream;
+    assert_int_equal(weir_abort(bed->engine, h.gone), 0);
+    flow[1].sent = 1700;
+    UNTIL(bed, flow_push(&flow[1], 3000)); /* and where one has left */
+    all_hear(bed, &h, flow, 3000);
+    assert_true(h.calls >= 3);
+    for (unsigned i = 0; i < HALL; i++)
+        peer_close(&flow[i].fd);
+    peer_close(&fd);
+    bed_close(bed);
+}
+
 static const struct bed_case cases[] = {
     CASE(accept_inherits_handler_and_addresses),
     CASE(echo_of_a_few_bytes),
@@ -231,5 +307,6 @@ static const struct bed_case cases[] = {
     CASE(engine_talks_to_itself),
     CASE(many_connections_at_once),
     CASE(each_stream_has_its_own_handler),
+    CASE(one_buffer_to_many_streams),
 };
 BED_MAIN(cases)

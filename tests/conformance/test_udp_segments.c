@@ -224,6 +224,57 @@ static void refused_one_does_not_stop_the_others(struct bed *bed)
     bed_close(bed);
 }
 
+#define STEADY 640u
+
+/* Sends 640 of one size to one peer. Returns how many calls it took. */
+static uint64_t calls_of_a_burst(struct bed *bed, weir_ep ep, int fd)
+{
+    static struct weir_buf *bufs[STEADY];
+    uint8_t got[256];
+    struct weir_counters before = bed_count(bed);
+    for (unsigned i = 0; i < STEADY; i++) {
+        bufs[i] = bed_buf(bed, i, 64);
+        assert_non_null(bufs[i]);
+        bufs[i]->peer = peer_addr(fd);
+    }
+    assert_int_equal(weir_send(bed->engine, ep, bufs, STEADY), STEADY);
+    for (unsigned i = 0; i < STEADY; i++) {
+        UNTIL(bed, peer_recv(fd, got, sizeof got, NULL) == 64);
+        assert_true(pattern_holds(got, i, 64));
+    }
+    UNTIL(bed, bed_count(bed).tx_packets == before.tx_packets + STEADY);
+    return bed_count(bed).tx_calls - before.tx_calls;
+}
+
+/* Few events a poll, so that a backend which sizes its send side by them makes more calls when it
+ * does not merge. */
+static void a_bad_destination_changes_nothing_for_others(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    struct weir_buf *bad[8];
+    opt.tx_max = STEADY;
+    opt.poll_events = 64;
+    bed_open_with(bed, &opt);
+    weir_ep ep = bed_udp(bed, echo, NULL, NULL);
+    int fd = peer_udp();
+    uint64_t before = calls_of_a_burst(bed, ep, fd);
+    for (unsigned i = 0; i < array_len(bad); i++) { /* merged: one destination, one size */
+        bad[i] = bed_buf(bed, i, 64);
+        assert_non_null(bad[i]);
+        bad[i]->peer = peer_loopback(0, false);
+    }
+    assert_int_equal(weir_send(bed->engine, ep, bad, array_len(bad)), array_len(bad));
+    UNTIL(bed, bed_home(bed));
+    struct weir_counters c = bed_count(bed);
+    assert_int_equal(c.tx_error + c.tx_unreachable + c.tx_oversize, array_len(bad));
+    uint64_t after = calls_of_a_burst(bed, ep, fd);
+    if (after > 2 * before + 2)
+        fail_msg("640 datagrams took %ju calls, and %ju after a bad destination", (uintmax_t)before,
+                 (uintmax_t)after);
+    peer_close(&fd);
+    bed_close(bed);
+}
+
 static const struct bed_case cases[] = {
     CASE(merged_receive_is_cut_right),
     CASE(merged_receive_with_an_odd_last_segment),
@@ -237,5 +288,6 @@ static const struct bed_case cases[] = {
     CASE(send_with_empty_ones_between),
     CASE(send_to_peers_in_turn),
     CASE(refused_one_does_not_stop_the_others),
+    CASE(a_bad_destination_changes_nothing_for_others),
 };
 BED_MAIN(cases)

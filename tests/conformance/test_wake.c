@@ -52,6 +52,28 @@ static void wait_ends_by_itself(struct bed *bed)
     bed_close(bed);
 }
 
+/* What a wait has learnt and no poll has harvested outlives the next wait. */
+static void waits_in_a_row_lose_nothing(struct bed *bed)
+{
+    struct weir_addr at, tcp;
+    struct seen seen = {0}, stream = {0};
+    bed_open(bed);
+    bed_udp(bed, record, &seen, &at);
+    bed_listen(bed, record, &stream, &tcp);
+    int fd = peer_udp();
+    bed_turns(bed, 3);
+    peer_send(fd, &at, "", 0);
+    assert_int_equal(weir_wait(bed->engine, PATIENCE_NS), 0);
+    assert_int_equal(weir_wait(bed->engine, 1000000), 0);
+    struct flow flow = {.fd = peer_connect(&tcp)};
+    assert_int_equal(weir_wait(bed->engine, PATIENCE_NS), 0);
+    assert_int_equal(weir_wait(bed->engine, 1000000), 0);
+    UNTIL(bed, seen.kinds[WEIR_DATAGRAM] == 1 && stream.kinds[WEIR_OPEN] == 1);
+    peer_close(&flow.fd);
+    peer_close(&fd);
+    bed_close(bed);
+}
+
 static void *wake_once(void *arg)
 {
     usleep(2000); /* time for the engine to fall asleep: whether it does changes the path, not the
@@ -218,6 +240,7 @@ static const struct bed_case cases[] = {
     CASE(many_calls_make_one_event),
     CASE(wait_returns_at_once_after_a_wake),
     CASE(wait_ends_by_itself),
+    CASE(waits_in_a_row_lose_nothing),
     CASE(another_thread_ends_the_sleep),
     CASE(wake_storm),
     CASE(run_until_stopped),

@@ -212,6 +212,8 @@ static void echo_ladder(struct bed *b, struct sample *s)
     if (!best)
         return;
     take_span(b, best, &top);
+    if (top.reason[0])
+        sample_refuse(s, "%s", top.reason);
     for (unsigned f = FIG_offered_pps; f <= FIG_gbps; f++)
         s->figure[f] = top.figure[f];
 }
