@@ -16,7 +16,8 @@
 
 #define ENTRIES_MIN 64u
 #define ENTRIES_MAX 4096u
-#define COMPLETIONS 4u   /* for each submission entry */
+#define COMPLETIONS 4u /* for each submission entry */
+#define MEMLOCK "raise the memlock limit (ulimit -l), or take epoll"
 #define SMALL_MOST 1024u /* slots posted for streams */
 #define BULK_MOST 32u    /* and for those whose bytes come in bulk */
 #define CLOSE_TURNS 1000 /* of at most 1 ms, for the last completions */
@@ -89,7 +90,7 @@ int uring_open(struct backend *b, struct weir_why *why)
     int rc = uring_setup(&u->ring, n, n * COMPLETIONS, &granted);
     if (rc) {
         free(u);
-        return why_set(why, rc, "io_uring", "ask for fewer poll_events", "a ring of %u: %s", n,
+        return why_set(why, rc, "io_uring", rc == -ENOMEM ? MEMLOCK : "", "a ring of %u: %s", n,
                        strerror(-rc));
     }
     u->features = (unsigned)features;
@@ -99,7 +100,9 @@ int uring_open(struct backend *b, struct weir_why *why)
     u->zc_max = min_of(b->opt.tx_max, b->opt.pool.small / 8);
     b->priv = u;
     rc = open_parts(b, n);
-    return rc ? why_set(why, rc, "io_uring", "", "buffer rings or records: %s", strerror(-rc)) : 0;
+    return rc ? why_set(why, rc, "io_uring", rc == -ENOMEM ? MEMLOCK : "",
+                        "buffer rings or records: %s", strerror(-rc))
+              : 0;
 }
 
 /* Cancel all that is left and see its completions, so that the kernel writes no slot after. */
