@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (16 << 20) /* as the engine's own (issue 2, item 6) */
+#define BUFFER_BYTES (16 << 20) /* as the engine asks for its own */
 
 static int target_family(const struct weir_addr *target)
 {
