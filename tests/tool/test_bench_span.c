@@ -138,7 +138,7 @@ static const struct loss_case loss_cases[] = {
     {"the generator's socket", &flood, SOCKET, their_socket, 30, 30},
     {"a merged receive is one drop", &stream, SOCKET, merged, 30, 30},
     {"a single one is not", &flood, SOCKET, merged, 30, 1},
-    {"completion ring", &flood, RING, overflow, 30, 30},
+    {"a completion ring that overflowed has lost nothing", &flood, UNEXPLAINED, overflow, 30, 30},
     {"slot too small", &flood, POOL, truncated, 30, 30},
     {"bad checksum", &flood, STACK, checksum, 30, 30},
     {"not sent back", &flood, APP, refused, 30, 30},
