@@ -21,7 +21,7 @@
 struct echo_opt {
     uint32_t backend, workers;
     uint16_t port;
-    bool spin;
+    bool spin, no_coalesce;
 };
 
 static const char *backend_names[17]; /* "best", then those of the library */
@@ -36,6 +36,8 @@ static const struct option_row rows[] = {
              "worker threads, each pinned to a core"),
     OPT_FLAG(O, spin, 0, "spin",
              "poll without ever sleeping: lowest latency, a whole core a worker"),
+    OPT_FLAG(O, no_coalesce, 0, "no-coalesce",
+             "never let dense datagrams gather; an engine that listens for TCP, as here, does not"),
 };
 
 static const char *const examples[] = {"weir echo", "weir echo -b uring -p 9000 --spin", NULL};
@@ -184,7 +186,8 @@ static int run(struct echo *e)
                                                                    : NULL,
                                                            .endpoints_max = STREAMS_MAX,
                                                            .spin = e->opt.spin,
-                                                           .busy_poll = e->opt.spin},
+                                                           .busy_poll = e->opt.spin,
+                                                           .no_coalesce = e->opt.no_coalesce},
                                                 .workers = e->opt.workers,
                                                 .start = start,
                                                 .stop = stop,

@@ -63,6 +63,14 @@ static int refuse_combination(const struct bench_opt *opt)
     return text ? -EINVAL : 0;
 }
 
+static bool anything_ran(const struct bench *bench)
+{
+    for (unsigned i = 0; i < bench->cell_count * bench->opt.rounds; i++)
+        if (bench->samples[i].ran)
+            return true;
+    return false;
+}
+
 static int measure_and_report(struct bench *bench, FILE *out)
 {
     int code = 0;
@@ -72,6 +80,10 @@ static int measure_and_report(struct bench *bench, FILE *out)
     int failed = close_output(out, &bench->opt, code ? 0 : report(bench, out));
     if (bench->stopped)
         return EXIT_INTERRUPTED;
+    if (code == 0 && !anything_ran(bench)) {
+        fprintf(stderr, "weir bench: nothing could be measured; the report says why\n");
+        code = 1;
+    }
     return code ? code : failed;
 }
 

@@ -25,7 +25,7 @@
 #define CELLS_MAX 512 /* more than anybody waits for */
 #define ROUNDS_MAX 99
 #define TRIES_MAX 3      /* runs of one cell and round until one is undisturbed */
-#define LINES_MAX 16     /* what the host gave and refused, of one engine */
+#define LINES_MAX 24     /* what the host gave and refused, of one engine */
 #define REASON_BYTES 192 /* one line for a person */
 
 /* ---- figures: what a run is told in. Unknown is NAN, never 0
@@ -100,7 +100,7 @@ struct bench_opt {
     uint8_t net;    /* enum bench_net */
     uint8_t format; /* index in format_names */
     const char *output;
-    bool full, list, claims;
+    bool full, list, claims, no_coalesce;
 };
 
 /* One cell, with everything that a run needs to know. Plain data: the child gets it by fork. */
@@ -113,6 +113,7 @@ struct cell {
     uint64_t equal_rate;                  /* flood: what all backends are offered; 0 = -r said */
     uint16_t port;                        /* 0 = a free one */
     uint8_t net;
+    bool no_coalesce;
     int cores[WORKERS_MAX]; /* the workers' */
     int generator_core;
 };

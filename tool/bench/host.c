@@ -4,6 +4,7 @@
  *
  * In the flow   samples and weir_host_probe -> here. Invariants  a line that is the same for
  *               several backends is printed once, with their names. */
+#include "bench/grants.h"
 #include "bench/report.h"
 #include "bench/stats.h"
 #include "bench/text.h"
@@ -121,11 +122,18 @@ static void tell(struct told *told, unsigned *count, const struct weir_why *line
     add_backend(&told[(*count)++], backend);
 }
 
-static void print_told(const struct told *t, bool refused, FILE *out)
+static const char *outcome(const struct weir_why *line)
 {
-    if ((t->line->code != 0) != refused)
+    if (line->code == 0)
+        return "given";
+    return line->code == NOT_ASKED ? "unasked" : "refused";
+}
+
+static void print_told(const struct told *t, const char *which, FILE *out)
+{
+    if (strcmp(outcome(t->line), which) != 0)
         return;
-    fprintf(out, "%s %s: %s", refused ? "refused " : "given   ", t->line->where, t->line->what);
+    fprintf(out, "%-8s %s: %s", which, t->line->where, t->line->what);
     if (t->line->fix[0])
         fprintf(out, "; %s", t->line->fix);
     fprintf(out, " (%s)\n", t->backends);
@@ -133,17 +141,18 @@ static void print_told(const struct told *t, bool refused, FILE *out)
 
 static void given(const struct bench *bench, FILE *out)
 {
+    static const char *const outcomes[] = {"given", "unasked", "refused"};
     struct told told[TOLD_MAX];
     unsigned count = 0;
     for (unsigned i = 0; i < bench->cell_count; i++) {
         const struct row *row = &bench->rows[i];
         for (unsigned k = 0; row->last && k < row->last->lines; k++)
-            tell(told, &count, &row->last->line[k], row->cell.backend);
+            if (grants_shown(bench, i, k))
+                tell(told, &count, &row->last->line[k], row->cell.backend);
     }
-    for (unsigned i = 0; i < count; i++)
-        print_told(&told[i], false, out);
-    for (unsigned i = 0; i < count; i++)
-        print_told(&told[i], true, out);
+    for (unsigned o = 0; o < 3; o++)
+        for (unsigned i = 0; i < count; i++)
+            print_told(&told[i], outcomes[o], out);
 }
 
 void report_host(const struct bench *bench, FILE *out)

@@ -4,6 +4,7 @@
  *
  * In the flow   rows -> a jansson tree -> one document. Not compiled without jansson: no_json.c
  *               stands in. */
+#include "bench/grants.h"
 #include "bench/plan.h"
 #include "bench/report.h"
 
@@ -110,20 +111,11 @@ static json_t *line(const struct cell *cell, const struct weir_why *why)
 {
     json_t *o = json_object();
     set(o, "backend", text(cell->backend));
-    set(o, "granted", json_boolean(why->code == 0));
+    set(o, "granted", why->code == NOT_ASKED ? json_null() : json_boolean(why->code == 0));
     set(o, "where", json_string(why->where));
     set(o, "what", json_string(why->what));
     set(o, "fix", text(why->fix));
     return o;
-}
-
-static bool first_of_backend(const struct bench *bench, unsigned row)
-{
-    for (unsigned i = 0; i < row; i++)
-        if (bench->rows[i].last &&
-            strcmp(bench->rows[i].cell.backend, bench->rows[row].cell.backend) == 0)
-            return false;
-    return true;
 }
 
 static json_t *granted(const struct bench *bench)
@@ -131,10 +123,9 @@ static json_t *granted(const struct bench *bench)
     json_t *list = json_array();
     for (unsigned i = 0; i < bench->cell_count; i++) {
         const struct row *row = &bench->rows[i];
-        if (!row->last || !first_of_backend(bench, i))
-            continue;
-        for (unsigned k = 0; k < row->last->lines; k++)
-            json_array_append_new(list, line(&row->cell, &row->last->line[k]));
+        for (unsigned k = 0; row->last && k < row->last->lines; k++)
+            if (grants_shown(bench, i, k))
+                json_array_append_new(list, line(&row->cell, &row->last->line[k]));
     }
     return list;
 }
@@ -190,6 +181,7 @@ static json_t *method(const struct bench *bench)
         : opt->rate                  ? json_integer((json_int_t)opt->rate)
                                      : json_null());
     set(o, "spinning", json_true());
+    set(o, "coalescing", json_boolean(!opt->no_coalesce));
     set(o, "worker_cores", cores(&bench->cells[0]));
     set(o, "generator_core", json_integer(bench->cells[0].generator_core));
     set(o, "canary_ns", canary(bench));

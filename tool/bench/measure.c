@@ -302,7 +302,7 @@ static void in_bed(const struct cell *cell, struct sample *s,
     struct weir_why why = {0};
     int rc = bed_open(&bed, cell, &why);
     if (rc == 0) {
-        s->lines = (uint8_t)server_report(bed.server, s->line, LINES_MAX);
+        s->lines = (uint8_t)server_report(bed.server, s->line);
         check_place(&bed, s);
         load(&bed, s);
     } else {

@@ -150,7 +150,8 @@ static int add_cell(struct bench *bench, enum weir_load load, uint32_t bytes, ui
                               .time_ns = opt->time_ns,
                               .rate = opt->rate,
                               .port = opt->port,
-                              .net = opt->net};
+                              .net = opt->net,
+                              .no_coalesce = opt->no_coalesce};
         cell_place(cell);
     }
     return 0;

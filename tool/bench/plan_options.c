@@ -37,6 +37,8 @@ static const struct option_row rows[] = {
     OPT_UINT(O, rounds, 0, "rounds", "N", "3", 1, ROUNDS_MAX,
              "rounds; a row is the median of them"),
     OPT_FLAG(O, full, 0, "full", "all loads and sizes"),
+    OPT_FLAG(O, no_coalesce, 0, "no-coalesce",
+             "workers look at every poll and never let dense datagrams gather"),
     OPT_FLAG(O, list, 0, "list", "tell which backends this host has, why not, and what to do"),
     OPT_FLAG(O, claims, 0, "claims",
              "what is commonly claimed, beside what this host measured in this run"),

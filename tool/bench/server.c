@@ -7,6 +7,7 @@
  *               woken for it.
  * Source        design, section 4; bench/method.md, "What a run is". */
 #include "bench/server.h"
+#include "bench/grants.h"
 #include "reply.h"
 
 #include <errno.h>
@@ -125,6 +126,8 @@ struct server *server_start(const struct cell *cell, const struct weir_addr *add
                                                                  .app = s,
                                                                  .spin = 1,
                                                                  .busy_poll = 1,
+                                                                 .no_coalesce = cell->no_coalesce,
+                                                                 .sock_bytes = GRANTS_SOCK_BYTES,
                                                                  .endpoints_max =
                                                                      load_is_stream(cell->load)
                                                                          ? STREAMS_MAX
@@ -215,12 +218,12 @@ void server_settle(struct server *s, uint64_t limit_ns, struct server_mark *ret)
     ret->socket_drops = drops;
 }
 
-unsigned server_report(const struct server *s, struct weir_why *ret, unsigned max)
+unsigned server_report(const struct server *s, struct weir_why ret[LINES_MAX])
 {
-    unsigned n = 0;
-    for (; n < s->lines && n < max; n++)
-        ret[n] = s->line[n];
-    for (unsigned i = 0; i < s->cell->workers && n < max; i++)
+    unsigned n = s->lines;
+    memcpy(ret, s->line, n * sizeof *ret);
+    n = grants_complete(s->cell, ret, n);
+    for (unsigned i = 0; i < s->cell->workers && n < LINES_MAX; i++)
         if (weir_crew_refused(s->crew, i)->code)
             ret[n++] = *weir_crew_refused(s->crew, i);
     return n;

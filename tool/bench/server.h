@@ -29,8 +29,9 @@ void server_mark(struct server *server, struct server_mark *ret);
 /* Wait until nothing has arrived for 10 ms, at most `limit_ns`, and mark, socket drops included. */
 void server_settle(struct server *server, uint64_t limit_ns, struct server_mark *ret);
 
-/* Lines of weir_engine_report of the first worker, and refused privileges. Returns how many. */
-unsigned server_report(const struct server *server, struct weir_why *ret, unsigned max);
+/* Lines of weir_engine_report of the first worker, made complete (grants.h), and refused
+ * privileges. Returns how many. */
+unsigned server_report(const struct server *server, struct weir_why ret[LINES_MAX]);
 const char *server_backend(const struct server *server); /* what really runs */
 
 /* Returns 0 or the first worker's -errno. */
