@@ -152,8 +152,8 @@ static bool accept_one(struct backend *b, struct endpoint *listener)
     struct weir_addr peer;
     int fd = socket_accept(listener->fd, &peer);
     COUNT(&b->counters, syscalls, 1);
-    if (fd == -EAGAIN)
-        return false;
+    if (fd == -EAGAIN || fd == -EINTR)
+        return fd == -EINTR;
     if (fd < 0) {
         endpoint_accept_failed(b, listener, fd);
         return !(listener->flags & EP_PAUSED);

@@ -63,7 +63,7 @@ static void on_accept(struct backend *b, struct endpoint *ep, int res)
 {
     if (res >= 0)
         accepted(b, ep, res);
-    else if (res != -ECANCELED)
+    else if (res != -ECANCELED && res != -EINTR)
         endpoint_accept_failed(b, ep, res);
     if (!(uring_ep(ep)->has & HAS_RX))
         uring_want(b, ep, WANT_ARM); /* not while paused: resume does */

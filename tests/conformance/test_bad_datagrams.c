@@ -30,7 +30,12 @@ static void empty_ones_are_events(struct bed *bed)
     bed_close(bed);
 }
 
-/* With as few large slots as an engine takes: whole, or counted as truncated, never cut short. */
+/* With as few large slots as an engine takes: whole, or counted as truncated, never cut short.
+ * Nothing that a peer sends makes the kernel cut one: UDP's length has 16 bits (RFC 768), so a
+ * datagram's payload is at most 65,507 bytes over IPv4 and 65,527 over IPv6, the kernel refuses to
+ * send more than 65,535 at once (UDP_SEGMENT included) and merges no more on receive, and every
+ * slot that a datagram is received into, whatever the options, has WEIR_BIG_BYTES, 65,536, beside
+ * what the backend puts in front. test_errno.c has the kernel's word for it forged. */
 static void large_ones_are_whole_or_counted(struct bed *bed)
 {
     static const uint16_t sizes[] = {1900, 1921, 2048, 2049, 4096, 9001, 40000, 65507};

@@ -207,6 +207,76 @@ static void room_that_is_not_there_is_not_told(struct bed *bed)
     bed_close(bed);
 }
 
+/* Bytes of ours that found an item, more that found none, then a close: what was taken is delivered,
+ * though nobody else lets go of an item meanwhile. */
+static void close_after_a_refusal_delivers(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    static struct deaf d[DEAF - 1]; /* they leave a few items, less than one queue takes */
+    struct weir_addr at;
+    struct seen accepted = {0};
+    opt.tx_max = 16;
+    opt.endpoints_max = 8;
+    opt.timers_max = 8;
+    opt.linger_ns = 0; /* the 10 s of an engine that was not told otherwise */
+    bed_open_with(bed, &opt);
+    bed_listen(bed, record, &accepted, &at);
+    struct flow flow = {.fd = peer_connect(&at)};
+    UNTIL(bed, accepted.stream);
+    struct source source = {.ep = accepted.stream, .piece = 1800};
+    for (unsigned i = 0; i < DEAF - 1; i++)
+        fill_one(bed, &d[i], &at, &accepted);
+    assert_false(source_push(bed, &source, (uint64_t)opt.tx_max * source.piece));
+    assert_int_equal(source.err, 0);
+    assert_true(source.queued > 0); /* refused for want of items, its own queue is not full */
+    assert_int_equal(weir_close(bed->engine, source.ep), 0);
+    UNTIL(bed, flow_ended(&flow));
+    assert_int_equal(flow.err, 0);
+    assert_true(flow.eof && !flow.bad);
+    assert_int_equal(flow.got, source.queued);
+    peer_close(&flow.fd);
+    UNTIL(bed, bed_count(bed).stream_closed == 1);
+    assert_int_equal(bed_count(bed).linger_expired, 0);
+    assert_int_equal(bed_count(bed).stream_reset, 0);
+    assert_int_equal(bed_count(bed).tx_dropped, 0);
+    for (unsigned i = 0; i < DEAF - 1; i++)
+        peer_reset(&d[i].flow.fd);
+    bed_close(bed);
+}
+
+/* The same with bytes that the peer's kernel has no room for yet, the refusal repeated over turns. */
+static void close_after_refusals_delivers_to_a_slow_reader(struct bed *bed)
+{
+    struct weir_engine_opt opt = bed_opt(bed);
+    static struct deaf d[DEAF];
+    struct weir_addr at;
+    struct seen accepted = {0};
+    opt.tx_max = 16;
+    opt.endpoints_max = 8;
+    opt.timers_max = 8;
+    opt.linger_ns = 0;
+    bed_open_with(bed, &opt);
+    bed_listen(bed, record, &accepted, &at);
+    for (unsigned i = 0; i < DEAF; i++)
+        fill_one(bed, &d[i], &at, &accepted);
+    struct deaf *ours = &d[DEAF - 1]; /* the last: it got half a queue */
+    assert_false(source_push(bed, &ours->source, 256u << 20));
+    assert_int_equal(weir_close(bed->engine, ours->source.ep), 0);
+    bed_turns(bed, 50);
+    assert_int_equal(bed_count(bed).stream_closed, 0);
+    UNTIL(bed, flow_ended(&ours->flow));
+    assert_int_equal(ours->flow.err, 0);
+    assert_true(ours->flow.eof && !ours->flow.bad);
+    assert_int_equal(ours->flow.got, ours->source.queued);
+    peer_close(&ours->flow.fd);
+    UNTIL(bed, bed_count(bed).stream_closed == 1);
+    assert_int_equal(bed_count(bed).linger_expired, 0);
+    assert_int_equal(bed_count(bed).tx_dropped, 0);
+    for (unsigned i = 0; i < DEAF - 1; i++)
+        peer_reset(&d[i].flow.fd);
+    bed_close(bed);
+}
+
 static void engine_closes_over_everything(struct bed *bed)
 {
     struct deaf d;
@@ -230,6 +300,7 @@ static const struct bed_case cases[] = {
     CASE(memory_is_bounded_and_others_live), CASE(peer_that_wakes_up_gets_all),
     CASE(close_gives_up_after_linger),       CASE(close_delivers_to_a_slow_reader),
     CASE(peer_vanishes_while_we_linger),     CASE(room_that_is_not_there_is_not_told),
+    CASE(close_after_a_refusal_delivers),    CASE(close_after_refusals_delivers_to_a_slow_reader),
     CASE(engine_closes_over_everything),
 };
 BED_MAIN(cases)

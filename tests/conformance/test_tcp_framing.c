@@ -4,6 +4,9 @@
 #include "bed.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define MESSAGES 3000u
@@ -200,10 +203,200 @@ static void slow_reader_gets_every_byte(struct bed *bed)
     bed_close(bed);
 }
 
+/* ---- whole messages out of a backlog ---- */
+
+#define BACKLOG 100u /* messages of a stream */
+#define WRITERS 8u
+
+/* One stream: its peer writes without a pause, on its own thread, whatever the engine does. */
+struct writer {
+    int fd;
+    uint32_t message;
+    pthread_t thread;
+    bool whole; /* all was written; read after the thread was joined */
+};
+
+/* The engine's side of them. */
+struct backlog {
+    uint32_t message;
+    unsigned streams, told;
+    struct {
+        weir_ep ep;
+        uint64_t at;
+    } stream[WRITERS];
+    bool bad;
+};
+
+static void take_whole(struct weir_engine *engine, const struct weir_event *event,
+                       struct backlog *x, uint64_t *at)
+{
+    const uint8_t *data = event->buf->data;
+    uint32_t len = event->buf->len;
+    for (uint32_t done = 0; len - done >= x->message; done += x->message) {
+        x->bad |= !pattern_holds(data + done, *at, x->message);
+        x->bad |= weir_consume(engine, event->ep, x->message) != 0;
+        *at += x->message;
+        x->told++;
+    }
+}
+
+static void on_backlog(struct weir_engine *engine, struct weir_event *events, unsigned n, void *app)
+{
+    struct backlog *x = app;
+    for (unsigned i = 0; i < n; i++) {
+        if (events[i].kind == WEIR_OPEN && x->streams < WRITERS)
+            x->stream[x->streams++].ep = events[i].ep;
+        for (unsigned k = 0; events[i].kind == WEIR_DATA && k < x->streams; k++)
+            if (x->stream[k].ep == events[i].ep)
+                take_whole(engine, &events[i], x, &x->stream[k].at);
+    }
+}
+
+static void *write_backlog(void *arg)
+{
+    struct writer *w = arg;
+    uint64_t total = (uint64_t)BACKLOG * w->message, at = 0;
+    uint8_t *data = malloc(w->message);
+    while (data && at < total) { /* the socket blocks, but not for ever: SO_SNDTIMEO */
+        size_t part = (size_t)(at % w->message);
+        if (part == 0)
+            pattern_fill(data, at, w->message);
+        ssize_t n = send(w->fd, data + part, w->message - part, MSG_NOSIGNAL);
+        if (n <= 0)
+            break;
+        at += (uint64_t)n;
+    }
+    free(data);
+    w->whole = at == total;
+    return NULL;
+}
+
+static void start_writer(struct bed *bed, struct writer *w, uint32_t message,
+                         const struct weir_addr *at)
+{
+    struct timeval patience = {.tv_sec = PATIENCE_NS / 1000000000};
+    *w = (struct writer){.fd = peer_connect(at), .message = message};
+    UNTIL(bed, peer_connected(w->fd));
+    setsockopt(w->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    assert_int_equal(fcntl(w->fd, F_SETFL, 0), 0); /* it blocks */
+    assert_int_equal(pthread_create(&w->thread, NULL, write_backlog, w), 0);
+}
+
+static void backlog_arrives(struct bed *bed, uint32_t message, unsigned streams)
+{
+    static struct writer writer[WRITERS];
+    struct backlog x = {.message = message};
+    struct weir_addr at;
+    bed_open(bed);
+    bed_listen(bed, on_backlog, &x, &at);
+    for (unsigned i = 0; i < streams; i++)
+        start_writer(bed, &writer[i], message, &at);
+    UNTIL(bed, x.told == streams * BACKLOG || x.bad);
+    for (unsigned i = 0; i < streams; i++) {
+        pthread_join(writer[i].thread, NULL);
+        assert_true(writer[i].whole);
+        peer_close(&writer[i].fd);
+    }
+    assert_false(x.bad);
+    assert_int_equal(x.streams, streams);
+    for (unsigned i = 0; i < streams; i++)
+        assert_int_equal(x.stream[i].at, (uint64_t)BACKLOG * message);
+    UNTIL(bed, bed_count(bed).stream_opened == streams);
+    bed_close(bed);
+}
+
+/* A part of a slot, more than half of the largest, nearly all of it: rx_max is 65,408. */
+static void backlog_of_whole_messages(struct bed *bed)
+{
+    backlog_arrives(bed, 8000, 1);
+    backlog_arrives(bed, 33000, 1);
+    backlog_arrives(bed, 60000, 1);
+}
+
+static void eight_backlogs_of_whole_messages(struct bed *bed)
+{
+    backlog_arrives(bed, 8000, WRITERS);
+    backlog_arrives(bed, 33000, WRITERS);
+    backlog_arrives(bed, 60000, WRITERS);
+}
+
+/* ---- stalled streams and datagrams ---- */
+
+#define STALLED 240u          /* of 256 endpoints: enough to take every slot, if they may */
+#define SAY_BYTES (16u << 20) /* more than the buffers of both kernels hold */
+
+struct stalled {
+    weir_ep ep[STALLED];
+    unsigned opened, told;
+    bool bad;
+};
+
+/* Consumes nothing, ever. */
+static void on_stalled(struct weir_engine *engine, struct weir_event *events, unsigned n, void *app)
+{
+    struct stalled *x = app;
+    (void)engine;
+    for (unsigned i = 0; i < n; i++) {
+        if (events[i].kind == WEIR_OPEN && x->opened < STALLED)
+            x->ep[x->opened++] = events[i].ep;
+        x->bad |= events[i].kind == WEIR_CLOSED;
+        if (events[i].kind != WEIR_DATA)
+            continue;
+        x->told++;
+        x->bad |= !pattern_holds(events[i].buf->data, 0, events[i].buf->len);
+    }
+}
+
+/* Unconsumed bytes hold the slots of streams; those of datagrams are not theirs to take. */
+static void stalled_streams_do_not_silence_datagrams(struct bed *bed)
+{
+    static struct flow flow[STALLED];
+    struct stalled x = {0};
+    struct weir_addr tcp, udp;
+    int small = 65536, fd = peer_udp();
+    bed_open(bed);
+    bed_listen(bed, on_stalled, &x, &tcp);
+    bed_udp(bed, echo, NULL, &udp);
+    for (unsigned i = 0; i < STALLED; i++) {
+        flow[i] = (struct flow){.fd = peer_connect(&tcp)};
+        setsockopt(flow[i].fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    }
+    UNTIL(bed, x.opened == STALLED);
+    uint64_t before, sent = 0;
+    do { /* the peers go on until their kernel takes nothing for 20 turns */
+        before = sent;
+        sent = 0;
+        for (unsigned turn = 0; turn < 20; turn++, bed_turn(bed))
+            for (unsigned i = 0; i < STALLED; i++)
+                flow_push(&flow[i], SAY_BYTES);
+        for (unsigned i = 0; i < STALLED; i++)
+            sent += flow[i].sent;
+    } while (sent > before);
+    assert_true(sent > 0 && sent < (uint64_t)STALLED * SAY_BYTES);
+    assert_true(x.told >= STALLED / 2); /* a stream that found no slot may still wait for one */
+    for (uint32_t i = 0, got; i < 100; i++) {
+        peer_send(fd, &udp, &i, sizeof i);
+        UNTIL(bed, peer_recv(fd, &got, sizeof got, NULL) == sizeof got);
+        assert_int_equal(got, i);
+    }
+    assert_false(x.bad);
+    for (unsigned i = 0; i < STALLED; i++) {
+        assert_int_equal(flow[i].err, 0);
+        assert_int_equal(weir_abort(bed->engine, x.ep[i]), 0);
+        peer_close(&flow[i].fd);
+    }
+    peer_close(&fd);
+    UNTIL(bed, bed_count(bed).stream_closed == STALLED);
+    bed_close(bed);
+}
+
 static const struct bed_case cases[] = {
     CASE(messages_over_segments),
     CASE(byte_by_byte_until_enough),
     CASE(unconsumed_bytes_stop_the_peer),
     CASE(slow_reader_gets_every_byte),
+    CASE(backlog_of_whole_messages),
+    CASE(eight_backlogs_of_whole_messages),
+    CASE(stalled_streams_do_not_silence_datagrams),
 };
 BED_MAIN(cases)
