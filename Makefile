@@ -2,12 +2,15 @@
 BUILD := build
 JOBS := $(shell nproc)
 PREFIX := /usr/local
+# A prefix on the command line is meant for a build that is configured already, too.
+PREFIX_GIVEN := $(filter-out file,$(origin PREFIX))
 
 .PHONY: build run check lint bench install clean help
 
 build:
 	@scripts/setup
 	@test -e $(BUILD)/build.ninja || meson setup $(BUILD) --prefix $(PREFIX)
+	@$(if $(PREFIX_GIVEN),meson configure $(BUILD) --prefix $(PREFIX))
 	@ninja -C $(BUILD) -j $(JOBS)
 
 run: build
