@@ -15,12 +15,20 @@ static void emit_engine(struct weir_engine *e, unsigned kind, uint64_t token)
         (struct weir_event){.kind = (uint8_t)kind, .token = token, .rx_ns = e->b.now_ns};
 }
 
-/* Debug builds: every slot is in one state, in the counts after every poll and in the headers now
- * and then. */
+/* Debug builds: free + app + tx + in_backend == total, in the counts after every poll and in the
+ * headers, which is slow, now and then. */
 static void check_pool(struct weir_engine *e)
 {
 #ifndef NDEBUG
+    struct weir_pool_stats stats;
     struct weir_why why;
+    weir_pool_stats(e->b.pool, &stats);
+    for (unsigned s = 0; s < WEIR_SECTIONS; s++) {
+        uint64_t sum = 0;
+        for (unsigned state = 0; state < WEIR_STATES; state++)
+            sum += stats.count[s][state];
+        assert(sum == stats.total[s]);
+    }
     if (e->b.counters.polls % 64 == 0)
         assert(weir_pool_check(e->b.pool, &why) == 0);
 #else
