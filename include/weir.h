@@ -12,9 +12,11 @@
 #include <weir/base.h>
 #include <weir/buf.h>
 #include <weir/engine.h>
+#include <weir/frames.h>
 #include <weir/lab.h>
 #include <weir/probe.h>
 #include <weir/ring.h>
+#include <weir/sim.h>
 #include <weir/stat.h>
 
 #ifdef __cplusplus

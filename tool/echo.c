@@ -3,10 +3,12 @@
  * netcat) to measure.
  *
  * In the flow   main.c -> cmd_echo: a crew whose every worker opens both endpoints; reply.c's
- *               handlers.
- * Invariants    nothing is printed while it serves; SIGINT and SIGTERM end it cleanly, with what
+ *               handlers. A backend without streams serves UDP alone, and says so.
+ * Invariants    nothing is printed on stdout while it serves; SIGINT and SIGTERM end it cleanly, with what
  *               it counted. */
 #include "cmd.h"
+#include "frames.h"
+#include "live.h"
 #include "options.h"
 #include "reply.h"
 
@@ -21,7 +23,8 @@
 struct echo_opt {
     uint32_t backend, workers;
     uint16_t port;
-    bool spin, no_coalesce;
+    bool spin, no_coalesce, live;
+    struct frames_choice frames;
 };
 
 static const char *backend_names[17]; /* "best", then those of the library */
@@ -30,6 +33,17 @@ static const char *backend_names[17]; /* "best", then those of the library */
 
 static const struct option_row rows[] = {
     OPT_ENUM(O, backend, 'b', "backend", backend_names, "best", "I/O path to serve through"),
+    OPT_STRING(O, frames.iface, 0, "iface", "NAME", NULL,
+               "xdp: the interface to serve through; dpdk: a port's name or PCI address"),
+    OPT_UINT(O, frames.queue, 0, "queue", "N", "0", 0, 65535,
+             "first receive queue of that device; each worker has one"),
+    OPT_STRING(O, frames.vdev, 0, "vdev", "DEVICE", NULL,
+               "dpdk: a virtual device, as EAL takes it"),
+    OPT_NETS(O, frames.address, 0, "address", NULL,
+             "addresses of our own over frames; without any, xdp shares the interface's with the "
+             "kernel"),
+    OPT_IMPAIR(O, frames.impair, 0, "impair", NULL, "impair datagrams or frames, both ways"),
+    OPT_STRING(O, frames.pcap, 0, "pcap", "FILE", NULL, "capture datagrams or frames, as pcapng"),
     OPT_UINT(O, port, 'p', "port", "PORT", "7000", 0, 65535,
              "UDP and TCP port; 0 takes a free one"),
     OPT_UINT(O, workers, 'w', "workers", "N", "1", 1, WORKERS_MAX,
@@ -38,9 +52,18 @@ static const struct option_row rows[] = {
              "poll without ever sleeping: lowest latency, a whole core a worker"),
     OPT_FLAG(O, no_coalesce, 0, "no-coalesce",
              "never let dense datagrams gather; an engine that listens for TCP, as here, does not"),
+    OPT_FLAG(O, live, 0, "live",
+             "a line a second and worker on stderr: packets, drops, cycles, fill of pool and "
+             "rings"),
 };
 
-static const char *const examples[] = {"weir echo", "weir echo -b uring -p 9000 --spin", NULL};
+static const char *const examples[] = {
+    "weir echo",
+    "weir echo -b uring -p 9000 --spin",
+    "weir echo -b xdp --iface eth1",
+    "weir echo -b dpdk --vdev net_af_packet0,iface=eth1 --address 192.0.2.7/24",
+    NULL,
+};
 
 static const struct option_table table = {
     .command = "echo",
@@ -53,6 +76,7 @@ static const struct option_table table = {
 struct echo {
     struct echo_opt opt;
     struct weir_addr addr;
+    struct weir_backend_info info; /* of the backend that was named; of "best": sockets */
     struct weir_crew *crew;
     struct reply reply[WORKERS_MAX];
 };
@@ -84,6 +108,8 @@ static int open_both(struct echo *e, struct weir_engine *engine, struct reply *r
     rc = weir_udp_open(engine, &e->addr, reply_udp, r, &udp);
     if (rc)
         return explain(why, "UDP", rc, &e->addr);
+    if (!e->info.streams)
+        return 0;
     rc = weir_tcp_listen(engine, &e->addr, reply_tcp, &r->listener, &tcp);
     return rc ? explain(why, "TCP", rc, &e->addr) : 0;
 }
@@ -106,10 +132,15 @@ static void stop(struct weir_engine *engine, unsigned worker, void *app)
 
 static void print_start(const struct echo *e)
 {
-    char text[WEIR_ADDR_TEXT];
-    printf("echo on %s, UDP and TCP, through %s, %u worker%s%s\n", weir_addr_text(&e->addr, text),
-           weir_engine_backend(weir_crew_engine(e->crew, 0)), e->opt.workers,
-           e->opt.workers == 1 ? "" : "s", e->opt.spin ? ", spinning" : "");
+    char text[WEIR_ADDR_TEXT], udp_only[64];
+    const char *backend = weir_engine_backend(weir_crew_engine(e->crew, 0));
+    snprintf(udp_only, sizeof udp_only, "UDP only (%s has no TCP)", backend);
+    printf("echo on %s, %s, through %s, %u worker%s%s%s\n", weir_addr_text(&e->addr, text),
+           e->info.streams ? "UDP and TCP" : udp_only, backend, e->opt.workers,
+           e->opt.workers == 1 ? "" : "s", e->opt.spin ? ", spinning" : "",
+           frames_plain(&e->opt.frames)             ? ""
+           : weir_impair_any(&e->opt.frames.impair) ? ", impaired"
+                                                    : ", captured");
     fflush(stdout);
 }
 
@@ -163,36 +194,63 @@ static int serve(struct echo *e)
 {
     sigset_t set;
     int signal, rc;
+    struct live *live = NULL;
     block(&set);
     print_start(e);
+    if (e->opt.live)
+        live = live_start(e->crew, weir_engine_backend(weir_crew_engine(e->crew, 0)));
     sigwait(&set, &signal);
+    live_stop(live);
     rc = weir_crew_stop(e->crew);
     print_end(e);
     return rc ? 1 : 0;
+}
+
+/* What is known of the backend before it opens; "best" is always one of sockets. */
+static bool refused(struct echo *e)
+{
+    char text[FRAMES_REFUSAL_BYTES];
+    e->info = (struct weir_backend_info){.name = backend_names[e->opt.backend], .streams = 1};
+    if (e->opt.backend)
+        weir_backend_info(e->opt.backend - 1, &e->info);
+    if (e->opt.backend && !e->info.available) {
+        usage(&e->info.why);
+        return true;
+    }
+    if (!frames_refused(&e->opt.frames, &e->info, text))
+        return false;
+    fprintf(stderr, "weir echo: %s\n", text);
+    return true;
+}
+
+static struct weir_crew *start_crew(struct echo *e, struct weir_why *why)
+{
+    struct weir_crew_opt opt = {
+        .engine = {.backend = e->opt.backend ? e->info.name : NULL,
+                   .endpoints_max = e->info.streams ? STREAMS_MAX : 0,
+                   .spin = e->opt.spin,
+                   .busy_poll = e->opt.spin,
+                   .no_coalesce = e->opt.no_coalesce},
+        .workers = e->opt.workers,
+        .start = start,
+        .stop = stop,
+        .app = e,
+    };
+    frames_engine(&e->opt.frames, e->info.frames, &opt.engine);
+    return weir_crew_start(&opt, why);
 }
 
 static int run(struct echo *e)
 {
     struct weir_why why = {0};
     sigset_t set;
+    if (refused(e))
+        return EXIT_USAGE;
     block(&set);
     if (e->opt.port == 0 && free_port(&e->opt.port, &why))
         return usage(&why);
     e->addr = (struct weir_addr){.port = e->opt.port}; /* the wildcard, which serves IPv4 as well */
-    e->crew =
-        weir_crew_start(&(struct weir_crew_opt){.engine = {.backend =
-                                                               e->opt.backend
-                                                                   ? backend_names[e->opt.backend]
-                                                                   : NULL,
-                                                           .endpoints_max = STREAMS_MAX,
-                                                           .spin = e->opt.spin,
-                                                           .busy_poll = e->opt.spin,
-                                                           .no_coalesce = e->opt.no_coalesce},
-                                                .workers = e->opt.workers,
-                                                .start = start,
-                                                .stop = stop,
-                                                .app = e},
-                        &why);
+    e->crew = start_crew(e, &why);
     return e->crew ? serve(e) : usage(&why);
 }
 

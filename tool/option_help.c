@@ -93,6 +93,10 @@ static const char *want_words(enum option_kind kind)
     case OPTION_LIST: return "\"all\", or with commas between them, any of ";
     case OPTION_NUMBERS: return "numbers such as 64,1.5k";
     case OPTION_ADDR: return "an address such as 127.0.0.1:7000, [::1]:7000, *:7000 or 7000";
+    case OPTION_NETS: return "addresses with their prefix such as 10.0.0.2/24,fd00::2/64";
+    case OPTION_IMPAIR:
+        return "any of "
+               "loss=1%,delay=5ms,jitter=1ms,reorder=1%,dup=1%,corrupt=1%,rate=100mbit,seed=7";
     }
     return "";
 }
@@ -129,6 +133,8 @@ const char *option_arg(const struct option_row *row)
     case OPTION_LIST: return "NAME,...";
     case OPTION_NUMBERS: return "N,...";
     case OPTION_ADDR: return "ADDR";
+    case OPTION_NETS: return "ADDR/N,...";
+    case OPTION_IMPAIR: return "WORD=N,...";
     }
     return NULL;
 }

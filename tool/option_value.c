@@ -217,6 +217,38 @@ static int set_addr(const char *text, void *field)
     return 0;
 }
 
+/* Every network between commas; too many are an error, as an empty one is. */
+static int set_nets(const char *text, void *field)
+{
+    struct option_nets nets = {0};
+    for (;;) {
+        char entry[ENTRY_BYTES];
+        size_t len = strcspn(text, ",");
+        if (len == 0 || len >= sizeof entry)
+            return -EINVAL;
+        if (nets.count == WEIR_NETS_MAX)
+            return -ERANGE;
+        memcpy(entry, text, len);
+        entry[len] = 0;
+        if (weir_net_parse(entry, &nets.net[nets.count++]) < 0)
+            return -EINVAL;
+        if (text[len] == 0)
+            break;
+        text += len + 1;
+    }
+    *(struct option_nets *)field = nets;
+    return 0;
+}
+
+static int set_impair(const char *text, void *field)
+{
+    struct weir_impair impair;
+    if (weir_impair_parse(text, &impair, NULL) < 0)
+        return -EINVAL;
+    *(struct weir_impair *)field = impair;
+    return 0;
+}
+
 int option_set(const struct option_row *row, const char *text, void *ret)
 {
     void *field = (char *)ret + row->offset;
@@ -231,6 +263,8 @@ int option_set(const struct option_row *row, const char *text, void *ret)
     case OPTION_LIST:
     case OPTION_NUMBERS: return set_list(row, text, field);
     case OPTION_ADDR: return set_addr(text, field);
+    case OPTION_NETS: return set_nets(text, field);
+    case OPTION_IMPAIR: return set_impair(text, field);
     }
     assert(!"a kind of option that option_set does not know");
     return -EINVAL;

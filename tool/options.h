@@ -22,6 +22,7 @@
 #define WEIR_TOOL_OPTIONS_H
 
 #include <weir/base.h>
+#include <weir/frames.h>
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,6 +38,8 @@ enum option_kind {
     OPTION_LIST,    /* struct option_list: indexes in `names`, in the order given; "a,b" or "all" */
     OPTION_NUMBERS, /* struct option_list: "64,1200,4Ki", each low..high */
     OPTION_ADDR,    /* struct weir_addr: what weir_addr_parse reads */
+    OPTION_NETS, /* struct option_nets: "10.0.0.2/24,fd00::2/64", each as weir_net_parse reads it */
+    OPTION_IMPAIR, /* struct weir_impair: what weir_impair_parse reads */
 };
 
 #define OPTION_RATE_MAX UINT64_MAX
@@ -45,6 +48,11 @@ enum option_kind {
 struct option_list {
     unsigned count;
     uint64_t value[OPTION_LIST_MAX];
+};
+
+struct option_nets {
+    uint32_t count;
+    struct weir_net net[WEIR_NETS_MAX];
 };
 
 struct option_row {
@@ -129,6 +137,19 @@ struct option_table {
     {                                                                                              \
         .kind = OPTION_ADDR, .letter = (l), .name = (n), .text = (t),                              \
         .offset = offsetof(type, field), .bytes = OPTION_BYTES(type, field, struct weir_addr),     \
+        .preset = (d)                                                                              \
+    }
+
+#define OPT_NETS(type, field, l, n, d, t)                                                          \
+    {                                                                                              \
+        .kind = OPTION_NETS, .letter = (l), .name = (n), .text = (t),                              \
+        .offset = offsetof(type, field), .bytes = OPTION_BYTES(type, field, struct option_nets),   \
+        .preset = (d)                                                                              \
+    }
+#define OPT_IMPAIR(type, field, l, n, d, t)                                                        \
+    {                                                                                              \
+        .kind = OPTION_IMPAIR, .letter = (l), .name = (n), .text = (t),                            \
+        .offset = offsetof(type, field), .bytes = OPTION_BYTES(type, field, struct weir_impair),   \
         .preset = (d)                                                                              \
     }
 

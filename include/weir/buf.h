@@ -31,6 +31,8 @@ enum weir_buf_section {
 enum weir_buf_state { WEIR_FREE, WEIR_APP, WEIR_TX, WEIR_BACKEND, WEIR_STATES };
 
 #define WEIR_BUF_BORROWED 1u /* the engine's, lent to a handler until it returns */
+#define WEIR_BUF_WHOLE                                                                             \
+    2u /* a view that has its parent to itself: what is in front of it may be written */
 
 struct weir_buf {
     uint8_t *data;         /* first byte of the payload */
@@ -116,7 +118,9 @@ static inline uint32_t weir_buf_tailroom(const struct weir_buf *b)
 }
 static inline uint32_t weir_buf_headroom(const struct weir_buf *b)
 {
-    return b->section == WEIR_VIEW ? 0 : (uint32_t)(b->data - b->base);
+    if (b->section == WEIR_VIEW)
+        return b->flags & WEIR_BUF_WHOLE ? (uint32_t)(b->data - b->parent->base) : 0;
+    return (uint32_t)(b->data - b->base);
 }
 
 /* How a pool stands. total == count of all states together, in slots (a shared slot counts once).

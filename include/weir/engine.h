@@ -10,6 +10,7 @@
 
 #include <weir/base.h>
 #include <weir/buf.h>
+#include <weir/frames.h>
 #include <weir/stat.h>
 
 #ifdef __cplusplus
@@ -32,20 +33,24 @@ enum weir_event_kind {
                       unconsumed bytes are told once more, just before it */
     WEIR_CLOSED,   /* the stream is over, err 0 or -errno; its handle is stale after this */
     WEIR_TIMER,    /* token: what weir_timer was given */
-    WEIR_WAKE      /* weir_wake was called, once or more */
+    WEIR_WAKE,     /* weir_wake was called, once or more */
+    WEIR_LINK /* the device of a frame backend: err 0 up, -ENETDOWN down, -ENODEV gone for good */
 };
+
+#define WEIR_RX_STAMPED 1u /* flags: rx_ns is the device's time stamp */
 
 struct weir_event {
     uint8_t kind; /* enum weir_event_kind */
     uint8_t flags;
-    int16_t err; /* of WEIR_CLOSED */
+    int16_t err; /* of WEIR_CLOSED and WEIR_LINK */
     uint32_t reserved;
-    weir_ep ep; /* 0 for WEIR_TIMER and WEIR_WAKE */
+    weir_ep ep; /* 0 for WEIR_TIMER, WEIR_WAKE and WEIR_LINK */
     union {
         struct weir_buf *buf; /* borrowed until the handler returns, else NULL */
         uint64_t token;
     };
-    uint64_t rx_ns; /* monotonic time of the poll that received it */
+    uint64_t rx_ns; /* monotonic time of the poll that received it; with WEIR_RX_STAMPED when the
+                       device did */
 };
 
 /* A burst of events of one endpoint (or, with ep 0, of the engine). It may call everything below
@@ -56,8 +61,8 @@ typedef void weir_handler(struct weir_engine *engine, struct weir_event *events,
 struct weir_engine_opt {
     const char
         *backend; /* a name that weir_backend_info tells; NULL = the best that this host has */
-    weir_handler *handler;  /* for WEIR_TIMER and WEIR_WAKE; may be NULL when neither is used */
-    void *app;              /* given to it */
+    weir_handler *handler; /* for WEIR_TIMER, WEIR_WAKE, WEIR_LINK; may be NULL when none is used */
+    void *app;             /* given to it */
     uint32_t endpoints_max; /* 0 = 4,096 */
     uint32_t timers_max;    /* 0 = 1,024 */
     uint32_t tx_max;        /* buffers queued at one endpoint before weir_send refuses; 0 = 4,096 */
@@ -71,11 +76,20 @@ struct weir_engine_opt {
     uint64_t coalesce_ns;      /* spin: how long dense datagrams may gather before one call takes
                                   them all; 0 = 50 us. Only while the engine has neither streams nor
                                   listeners and has not sent for that long: no answer waits for it */
+    uint16_t worker;           /* of several engines, which one: a crew counts it up */
     uint8_t reuse_port;        /* several engines share one port (SO_REUSEPORT); a crew sets it */
     uint8_t spin;              /* weir_run never sleeps: it polls, with the CPU's pause hint */
     uint8_t busy_poll;         /* ask for SO_BUSY_POLL where the host has it */
     uint8_t no_coalesce;       /* spin: look at every poll, whatever it costs a datagram */
     uint8_t no_gro;            /* do not ask the kernel to merge datagrams on receive or send */
+    struct weir_frames_opt frames; /* of a frame backend (weir_backend_info.frames) */
+    /* Any backend: what is sent and received is impaired, both ways; datagrams and frames only. */
+    struct weir_impair impair;
+    /* Any backend: datagrams and frames are captured to this pcapng file, next to the wire; the
+     * second worker of a crew writes to PCAP.1, and so on. Sockets' datagrams stand behind headers
+     * made up for them; streams are not captured. */
+    const char *pcap;
+    uint64_t pcap_bytes; /* which grows to at most this; 0 = 64 MiB */
 };
 
 /* Open an engine on the calling thread.
@@ -202,6 +216,8 @@ struct weir_crew_opt {
     const int *cores;              /* workers cores to pin to; NULL = the first allowed ones */
     uint8_t unpinned;              /* do not pin */
     uint8_t fifo;                  /* SCHED_FIFO priority, 0 = not asked */
+    uint64_t stall_ns; /* a worker that has not polled for so long is named by the watchdog
+                          (weir_crew_health); 0 = 100 ms */
     /* Called on the worker's thread with its engine: opens endpoints. != 0 (-errno) ends the
      * start. */
     int (*start)(struct weir_engine *engine, unsigned worker, void *app, struct weir_why *why);
@@ -221,12 +237,50 @@ const struct weir_why *weir_crew_refused(const struct weir_crew *crew, unsigned 
 /* Stop, join, close the engines, free. Returns 0 or the first worker's -errno. */
 int weir_crew_stop(struct weir_crew *crew);
 
+/* How one worker stands: what `weir_crew_health` fills. Everything counts from the start; what
+ * happened between two looks is weir_health_since's. */
+struct weir_health {
+    uint32_t worker;
+    int32_t core;       /* it is pinned to; -1: it is not */
+    int32_t queue;      /* of the device, this worker's own; -1: sockets, or a guest */
+    int32_t host;       /* a guest of a frame backend: whose queue serves it; else -1 */
+    uint64_t at_ns;     /* when this was taken; of weir_health_since: how long a time it is of */
+    uint64_t polled_ns; /* when its last poll began; 0: none yet */
+    /* The watchdog. Not 0: it has neither polled nor slept since polled_ns, which is so long ago and
+     * longer than weir_crew_opt.stall_ns. `why` then names it, and what it was about to do. */
+    uint64_t stalled_ns;
+    struct weir_why why;
+    uint8_t sleeping;               /* in weir_wait */
+    uint8_t stopped;                /* its run is over */
+    uint64_t packets, sent;         /* datagrams told, datagrams sent */
+    uint64_t dropped;               /* packets that ended at this worker, all of weir_health_drop */
+    double cycles_a_packet;         /* busy cycles by datagrams told and sent; 0: there were none */
+    double busy;                    /* share of the time that polls with work took, 0 .. 1 */
+    uint64_t pool_total, pool_free; /* small buffers, as of its last poll */
+    uint64_t ring_slots, ring_used; /* of the fullest ring from another worker; 0: there are none */
+    struct weir_counters counters;  /* all of them: weir_health_drop says which are losses */
+};
+
+/* One for each worker, at most `n`. Returns how many.
+ * Thread  any, while the crew runs; the workers are not disturbed.  Cost some us a worker */
+unsigned weir_crew_health(struct weir_crew *crew, struct weir_health *ret, unsigned n);
+/* What happened between two looks at one worker: counters, packets, sent, dropped, busy and
+ * cycles_a_packet of that time; the rest is as in `after`. `ret` may be either. */
+void weir_health_since(const struct weir_health *after, const struct weir_health *before,
+                       struct weir_health *ret);
+/* The i-th reason for which a packet ends without being told or sent, from the wire to the
+ * application and back, and its count; -ENOENT past the end. */
+int weir_health_drop(const struct weir_health *health, unsigned i, const char **name,
+                     const char **text, uint64_t *count);
+
 /* ---- the table of backends ------------------------------------------------------------------ */
 
 struct weir_backend_info {
     const char *name;  /* "epoll" */
     const char *title; /* "sockets, recvmmsg and sendmmsg" */
-    uint8_t built, available, frames;
+    uint8_t built, available;
+    uint8_t frames;  /* our own stack does layers 2 to 4; weir_engine_opt.frames says over what */
+    uint8_t streams; /* it has TCP; else weir_tcp_listen and _connect return -EOPNOTSUPP */
     struct weir_why
         why;         /* when not available: the reason and the remedy; else lesser modes, code 0 */
     char modes[256]; /* features in use on this host, and what fell back */

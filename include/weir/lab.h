@@ -253,6 +253,10 @@ enum weir_lab_side { WEIR_LAB_CLIENT, WEIR_LAB_SERVER };
 struct weir_lab_opt {
     int server_core; /* the receiving NAPI thread's core: the first worker's; -1: unpinned */
     uint32_t mtu;    /* 0 = 1,500 */
+    /* Queues of each end, both ways; 0 = 1. The frame generators send through queue 0, and a frame
+     * arrives at the queue of the number that it left by: only sockets, whose flows the kernel
+     * spreads over the queues by a hash of its own, reach the others. */
+    uint32_t queues;
     /* Receive in the softirq that follows the send, on the generator's core. For latencies:
      * waking a NAPI thread on another core puts 10 to 20 us into each round trip of a virtual
      * machine. */

@@ -65,6 +65,65 @@ int weir_histogram_load(struct weir_histogram *h, const void *from, size_t bytes
 
 /* ---- counters of one engine --------------------------------------------------------------------
  * One writer; any thread may take a snapshot. X(name, text) */
+/* Those of frame backends and of our own stack. rx_frames is what came; each ends as a datagram, as
+ * an answer, or in one of the drops below. */
+#define WEIR_FRAME_COUNTERS(X)                                                                     \
+    X(rx_frames, "frames received")                                                                \
+    X(rx_frame_bytes, "bytes of those")                                                            \
+    X(tx_frames, "frames sent")                                                                    \
+    X(tx_frame_bytes, "bytes of those")                                                            \
+    X(rx_ring_full, "frames that the device had no ring entry or buffer for")                      \
+    X(rx_device_errors, "frames that the device received in error")                                \
+    X(tx_ring_full, "frames that the device did not take, freed")                                  \
+    X(tx_device_errors, "frames that the device refused or failed to send")                        \
+    X(linearized, "frames in several buffers that were copied into one")                           \
+    X(drop_short, "frames shorter than their headers")                                             \
+    X(drop_mac, "frames for another host's Ethernet address")                                      \
+    X(drop_vlan, "frames with VLAN tags, which nobody here asked for")                             \
+    X(drop_ethertype, "frames of another protocol than ARP, IPv4, IPv6")                           \
+    X(dishonest_length, "packets with a length field that cannot be")                              \
+    X(bad_version, "packets with a wrong version or header size")                                  \
+    X(bad_options, "packets with options or extension headers that are refused")                   \
+    X(bad_source, "packets from an address that nobody may send from")                             \
+    X(bad_checksum, "packets with a wrong checksum")                                               \
+    X(partial_checksum, "packets that a local sender left to an offload: turn transmit checksums " \
+                        "off there")                                                               \
+    X(not_ours, "packets for an address that is not ours")                                         \
+    X(no_protocol, "packets of a protocol that we do not speak")                                   \
+    X(no_port, "datagrams to a port that nobody opened")                                           \
+    X(arp_in, "ARP packets taken")                                                                 \
+    X(arp_bad, "ARP packets refused: malformed, or spoofed")                                       \
+    X(nd_bad, "neighbour discovery refused: malformed, off-link, or spoofed")                      \
+    X(icmp_in, "ICMP messages taken")                                                              \
+    X(icmp_bad, "ICMP messages refused: malformed, or about nothing that we sent")                 \
+    X(icmp_unreachable, "told that a destination is unreachable")                                  \
+    X(icmp_too_big, "told that a packet was too big for the path")                                 \
+    X(icmp_out, "ICMP answers sent")                                                               \
+    X(icmp_limited, "answers (ARP, ICMP) not sent because of their rate limit")                    \
+    X(neighbour_requests, "ARP requests and neighbour solicitations sent")                         \
+    X(neighbour_full, "neighbours not learned because the cache was full of ones in use")          \
+    X(neighbour_failed, "packets dropped because their neighbour did not answer")                  \
+    X(park_full, "packets dropped because too many waited for a neighbour")                        \
+    X(no_route, "datagrams without a route or a source address")                                   \
+    X(looped, "datagrams to our own address, which no wire sees")                                  \
+    X(fragments_in, "fragments received")                                                          \
+    X(fragments_out, "fragments sent")                                                             \
+    X(reassembled, "datagrams put together from fragments")                                        \
+    X(fragment_bad, "fragments refused: overlapping, too small, too long")                         \
+    X(fragment_again, "fragments that came twice")                                                 \
+    X(fragment_full, "fragments dropped because too many datagrams were under reassembly")         \
+    X(fragment_timeout, "datagrams whose fragments did not all come in time")                      \
+    X(handed_over, "frames given to another worker")                                               \
+    X(handed_full, "frames dropped because that worker's ring was full")                           \
+    X(taken_over, "frames taken from another worker")                                              \
+    X(buckets_moved, "flow buckets that another worker serves from now on")                        \
+    X(foreign_copied, "another worker's payloads copied because its memory is not this queue's")   \
+    X(link_changes, "times that the link went up, down or away")                                   \
+    X(fault_dropped, "packets lost on purpose (--impair)")                                         \
+    X(fault_changed, "packets delayed, doubled, reordered or corrupted on purpose")                \
+    X(pcap_packets, "packets captured")                                                            \
+    X(pcap_missed, "packets not captured: the file was full or the disk failed")
+
 #define WEIR_COUNTERS(X)                                                                           \
     X(rx_packets, "datagrams handed to a handler")                                                 \
     X(rx_bytes, "payload bytes received")                                                          \
@@ -105,7 +164,8 @@ int weir_histogram_load(struct weir_histogram *h, const void *from, size_t bytes
     X(stale_events, "completions of endpoints that were closed before")                            \
     X(zerocopy_sends, "sends that asked for no copy")                                              \
     X(zerocopy_copied, "of those, sends that the kernel copied all the same")                      \
-    X(overflows, "completion ring overflows")
+    X(overflows, "completion ring overflows")                                                      \
+    WEIR_FRAME_COUNTERS(X)
 
 struct weir_counters {
 #define X(name, text) uint64_t name;

@@ -20,6 +20,7 @@
 #include <weir/engine.h>
 
 #define NIL UINT32_MAX /* no index */
+#define BACKEND_FAULT_HELD 4096u /* packets that impairments delay at once, both ways together */
 
 enum ep_kind { EP_NONE, EP_UDP, EP_LISTEN, EP_STREAM };
 enum ep_state { EP_FREE, EP_OPENING, EP_OPEN, EP_CLOSING, EP_DYING };
@@ -85,6 +86,8 @@ struct ep_list {
 };
 
 struct backend;
+struct frame_ops; /* backend/frames.h */
+struct wrap;
 
 enum backend_kind { BACKEND_SOCKETS, BACKEND_FRAMES };
 
@@ -92,6 +95,12 @@ struct backend_ops {
     const char *name, *title;
     uint8_t kind;  /* enum backend_kind */
     uint8_t plain; /* a yardstick: the engine gathers nothing for it */
+    uint8_t virtual_time; /* its time is weir_sim_now, which only weir_sim_run moves */
+    /* Of BACKEND_FRAMES instead of add .. resume; NULL of sockets. Such a backend has probe, open,
+     * close, modes, wait, and pool where it makes its own. */
+    const struct frame_ops *frames;
+    /* Open b->pool, of b->opt.pool's size. NULL: the engine does. */
+    struct weir_pool *(*pool)(struct backend *b, struct weir_why *why);
     /* Can this host run it? 0, or -errno with `why`. `modes` gets the features in use and what
      * fell back. */
     int (*probe)(char *modes, size_t bytes, struct weir_why *why);
@@ -117,12 +126,19 @@ struct backend_ops {
     /* Sleep until there is something for rx, the wake descriptor fires, or the timeout (< 0 =
      * none). 0 or -EINTR. */
     int (*wait)(struct backend *b, int64_t timeout_ns);
+    /* When rx or submit must be called next though nothing arrives; UINT64_MAX = never. NULL: never.
+     * (Wrappers; a frame backend's is in its frame_ops.) */
+    uint64_t (*next_ns)(const struct backend *b);
 };
 
 /* What the engine gives to its backend. The engine's own struct begins with it. */
 struct backend {
-    const struct backend_ops *ops;
+    const struct backend_ops *ops;    /* what the engine calls: the row's, the stack's over frames
+                                         (engine/frames.c), or a wrapper's */
+    const struct backend_ops *device; /* the row of table.c */
+    const struct frame_ops *frames;   /* of a frame backend: the row's, or a wrapper's */
     void *priv;                 /* the backend's own state */
+    struct wrap *fault, *pcap;  /* wrap_fault.c, wrap_pcap.c; NULL where not asked for */
     struct weir_engine_opt opt; /* zero fields resolved */
     struct weir_pool *pool;
     struct counters counters;
@@ -324,12 +340,16 @@ bool socket_send_failed(struct backend *b, struct endpoint *ep, int err);
 
 /* The descriptor by which another thread wakes a sleeping engine, or -errno. */
 int wake_open(void);
+/* Sleep until it is rung, or for `timeout_ns` (< 0 = for ever): for whoever waits for nothing else.
+ * 0 or -EINTR. */
+int wake_wait(int fd, int64_t timeout_ns);
 /* Make it readable once more. Any thread, and signal handlers: keeps errno. */
 void wake_ring(int fd);
 
 /* ---- table.c -------------------------------------------------------------------------------- */
 
-extern const struct backend_ops backend_naive, backend_epoll, backend_uring;
+extern const struct backend_ops backend_naive, backend_epoll, backend_uring, backend_xdp, backend_dpdk,
+    backend_sim;
 const struct backend_ops *backend_find(const char *name, struct weir_why *why);
 
 #endif

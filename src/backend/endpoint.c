@@ -341,7 +341,9 @@ void endpoint_close(struct backend *b, struct endpoint *ep, bool abort)
         return;
     }
     ep->state = EP_CLOSING;
-    endpoint_linger(b, ep, max_of(b->now_ns, weir_now_ns()) + b->opt.linger_ns);
+    bool asks = !b->device || !b->device->virtual_time; /* it may be called long after a poll */
+    uint64_t now_ns = asks ? max_of(b->now_ns, weir_now_ns()) : b->now_ns;
+    endpoint_linger(b, ep, now_ns + b->opt.linger_ns);
     endpoint_dirty(b, ep); /* its flush finds out when all is sent: endpoint_tx_moved */
 }
 
@@ -363,7 +365,7 @@ static void expire(struct backend *b, struct endpoint *ep)
     } else if (ep->state == EP_OPEN && ep->flags & EP_PAUSED) {
         ep->flags &= ~EP_PAUSED;
         b->ops->resume(b, ep);
-    } else if (ep->state == EP_OPEN && ep->flags & EP_REFUSED) {
+    } else if (ep->state == EP_OPEN && ep->flags & (EP_REFUSED | EP_BLOCKED)) {
         endpoint_dirty(b, ep); /* its flush finds out whether there is room */
     }
 }
@@ -375,7 +377,7 @@ void endpoints_expire(struct backend *b)
     b->linger_next_ns = UINT64_MAX;
     for (struct endpoint *ep = NULL; b->linger.head != NIL;) {
         LIST_POP(b, linger, linger_next, EP_ON_LINGER, ep);
-        bool waits = ep->state == EP_CLOSING || ep->flags & (EP_PAUSED | EP_REFUSED);
+        bool waits = ep->state == EP_CLOSING || ep->flags & (EP_PAUSED | EP_REFUSED | EP_BLOCKED);
         if (waits && ep->until_ns > b->now_ns)
             endpoint_linger(b, ep, ep->until_ns);
         else

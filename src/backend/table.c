@@ -24,6 +24,18 @@ static const struct row rows[] = {
      "install liburing-dev 2.3 or later and build again", 0},
 #endif
     {&backend_naive, "naive", NULL, NULL, 0},
+#ifdef WEIR_HAVE_XDP
+    {&backend_xdp, "xdp", NULL, NULL, 0},
+#else
+    {NULL, "xdp", "our own stack over AF_XDP",
+     "install libbpf-dev, clang and bpftool and build again", 0},
+#endif
+#ifdef WEIR_HAVE_DPDK
+    {&backend_dpdk, "dpdk", NULL, NULL, 0},
+#else
+    {NULL, "dpdk", "our own stack over DPDK", "install libdpdk-dev and build again", 0},
+#endif
+    {&backend_sim, "sim", NULL, NULL, 0},
 };
 
 static int probe(const struct row *row, char *modes, size_t bytes, struct weir_why *why)
@@ -43,6 +55,7 @@ int weir_backend_info(unsigned index, struct weir_backend_info *ret)
     ret->title = row->ops ? row->ops->title : row->title;
     ret->built = row->ops != NULL;
     ret->frames = row->ops && row->ops->kind == BACKEND_FRAMES;
+    ret->streams = row->ops && row->ops->kind == BACKEND_SOCKETS;
     ret->available = probe(row, ret->modes, sizeof ret->modes, &ret->why) == 0;
     return 0;
 }

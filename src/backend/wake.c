@@ -6,6 +6,7 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -13,6 +14,19 @@ int wake_open(void)
 {
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+/* Nobody but its owner waits for it here, so it may be read: poll tells levels, not edges. */
+int wake_wait(int fd, int64_t timeout_ns)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    uint64_t rung;
+    if (ppoll(&p, 1, timeout_ns < 0 ? NULL : &ts, NULL) < 0)
+        return -errno;
+    ssize_t n = p.revents ? read(fd, &rung, sizeof rung) : 0;
+    (void)n; /* it was rung: how often does not matter */
+    return 0;
 }
 
 void wake_ring(int fd)

@@ -79,6 +79,17 @@ struct weir_buf *weir_buf_take_bytes(struct weir_pool *pool, size_t bytes)
 
 static void buf_put(struct weir_buf *buf, unsigned n);
 
+/* `n` views of one parent are gone. A parent of another thread's pool goes home (foreign.h). */
+static void parent_put(struct weir_buf *parent, unsigned n)
+{
+    if (likely(at_home(parent->pool))) {
+        buf_put(parent, n);
+        return;
+    }
+    while (n-- > 0)
+        home_send(parent->pool, &parent, 1);
+}
+
 /* The last reference is gone: back to the free slots, and a view lets go of its parent. */
 static void buf_free(struct weir_buf *buf)
 {
@@ -93,7 +104,7 @@ static void buf_free(struct weir_buf *buf)
     else
         s->stack[s->free++] = buf;
     if (buf->section == WEIR_VIEW)
-        buf_put(buf->parent, 1);
+        parent_put(buf->parent, 1);
 }
 
 /* Give up `n` references that no transmission holds. */
@@ -137,7 +148,7 @@ static inline unsigned free_alike(struct weir_buf **bufs, unsigned n, unsigned s
     s->free += i;
     s->tx -= state == WEIR_TX ? i : 0;
     if (like.section == WEIR_VIEW && i > 0)
-        buf_put(like.parent, i);
+        parent_put(like.parent, i);
     return i;
 }
 

@@ -5,6 +5,7 @@
  * itself (noting whose parent it is), then every header against those notes. Notes are in
  * pool->seen, one a header: of a stacked one that it was met, of a parent how many views it has.
  * What a walk finds first is told. */
+#include "buf/foreign.h"
 #include "buf/inside.h"
 
 #include <errno.h>
@@ -28,14 +29,32 @@ static int damage(struct audit *a, unsigned section, uint64_t slot, const char *
 
 static uint16_t *seen_of(const struct weir_pool *pool, const struct weir_buf *buf)
 {
-    return &pool->seen[buf - pool->bufs];
+    return &pool->seen[buf_number(buf)];
+}
+
+/* The table ascends, so that a pointer which may be anything is looked up and not followed. */
+static bool in_table(const struct weir_pool *pool, const struct weir_buf *buf)
+{
+    uint32_t low = 0, high = pool->n_table;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (pool->table[middle] == buf)
+            return true;
+        low = (uintptr_t)pool->table[middle] < (uintptr_t)buf ? middle + 1 : low;
+        high = low > middle ? high : middle;
+    }
+    return false;
 }
 
 /* A pointer that is the address of a header in the section. */
-static bool in_section(const struct section *s, const struct weir_buf *buf)
+static bool in_section(const struct weir_pool *pool, const struct section *s,
+                       const struct weir_buf *buf)
 {
     uintptr_t off = (uintptr_t)buf - (uintptr_t)s->bufs;
 
+    if (!s->bufs)
+        return in_table(pool, buf);
     return off < (uintptr_t)s->total * sizeof *buf && off % sizeof *buf == 0;
 }
 
@@ -46,7 +65,7 @@ static int audit_stack(struct audit *a, unsigned section)
     if (s->free > s->total)
         return damage(a, section, s->free, "more are free than there are");
     for (uint32_t i = 0; s->stack && i < s->free; i++) {
-        if (!in_section(s, s->stack[i]))
+        if (!in_section(a->pool, s, s->stack[i]))
             return damage(a, section, i, "the stack of free ones holds what is no header");
         if (s->stack[i]->state != WEIR_FREE)
             return damage(a, section, s->stack[i]->slot, "in use, and on the stack of free ones");
@@ -56,17 +75,22 @@ static int audit_stack(struct audit *a, unsigned section)
     return 0;
 }
 
+static const struct weir_buf *header(const struct audit *a, unsigned section, uint32_t i)
+{
+    return buf_numbered(a->pool, a->pool->first[section] + i);
+}
+
 /* What was written at open and may never change. */
 static const char *fixed_fault(const struct audit *a, unsigned section, uint32_t i)
 {
     const struct section *s = &a->pool->section[section];
-    const struct weir_buf *buf = &s->bufs[i];
+    const struct weir_buf *buf = header(a, section, i);
 
     if (buf->pool != a->pool || buf->slot != i || buf->section != section)
         return "its pool, section or slot was overwritten";
     if (section == WEIR_VIEW)
         return NULL;
-    if (buf->base != s->base + (uint64_t)i * s->stride)
+    if (buf->base != (s->bufs ? s->base + (uint64_t)i * s->stride : (const uint8_t *)(buf + 1)))
         return "its base was overwritten";
     if (buf->room != s->stride && (section != WEIR_RUN || buf->state == WEIR_FREE))
         return "its room was overwritten";
@@ -97,14 +121,24 @@ static bool inside(const struct weir_buf *buf, const uint8_t *base, uint32_t roo
     return off <= room && buf->len <= room - off;
 }
 
+/* A pointer that is the address of a header with a slot. */
+static bool is_slot(const struct weir_pool *pool, const struct weir_buf *buf)
+{
+    for (unsigned s = 0; s < WEIR_VIEW; s++)
+        if (in_section(pool, &pool->section[s], buf))
+            return true;
+    return false;
+}
+
 static const char *view_fault(const struct audit *a, const struct weir_buf *buf)
 {
     const struct weir_buf *parent = buf->parent;
     const struct weir_pool *pool = a->pool;
-    uintptr_t at = (uintptr_t)parent - (uintptr_t)pool->bufs;
 
-    if (at >= (uintptr_t)(pool->section[WEIR_VIEW].bufs - pool->bufs) * sizeof *buf ||
-        at % sizeof *buf)
+    if (buf->flags & BUF_FOREIGN) /* of its parent only this is not its owner's alone */
+        return inside(buf, parent->base, parent->room) ? NULL
+                                                       : "its payload is outside of its parent";
+    if (!is_slot(pool, parent))
         return "its parent is no slot of the pool";
     if (parent->state == WEIR_FREE)
         return "its parent is free";
@@ -150,7 +184,7 @@ static int audit_headers(struct audit *a, unsigned section)
     const struct section *s = &a->pool->section[section];
 
     for (uint32_t i = 0, k; i < s->total; i += k) {
-        const struct weir_buf *buf = &s->bufs[i];
+        const struct weir_buf *buf = header(a, section, i);
         const char *fault = fixed_fault(a, section, i);
         fault = fault ? fault : refs_fault(buf);
         if (!fault && buf->state != WEIR_FREE)
@@ -172,10 +206,11 @@ static int audit_notes(struct audit *a, unsigned section)
     const struct section *s = &a->pool->section[section];
 
     for (uint32_t i = 0; i < s->total; i++) {
-        uint16_t seen = *seen_of(a->pool, &s->bufs[i]);
-        if (s->bufs[i].state != WEIR_FREE && seen > s->bufs[i].refs)
+        const struct weir_buf *buf = header(a, section, i);
+        uint16_t seen = a->pool->seen[a->pool->first[section] + i];
+        if (buf->state != WEIR_FREE && seen > buf->refs)
             return damage(a, section, i, "more views than references");
-        if (s->bufs[i].state == WEIR_FREE && s->stack && !seen)
+        if (buf->state == WEIR_FREE && s->stack && !seen)
             return damage(a, section, i, "leaked: free, and not on the stack of free ones");
     }
     return 0;
@@ -217,7 +252,7 @@ void weir_pool_stats(const struct weir_pool *pool, struct weir_pool_stats *ret)
     *ret = (struct weir_pool_stats){.empty = pool->empty,
                                     .returned = pool->returned,
                                     .copied = pool->copied,
-                                    .mem = pool->slots};
+                                    .mem = *pool_mem(pool)};
     for (unsigned i = 0; i < WEIR_SECTIONS; i++) {
         const struct section *s = &pool->section[i];
         ret->total[i] = s->total;

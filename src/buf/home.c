@@ -3,6 +3,9 @@
  * them, with the number of references that were given up. Any thread adds; the owner takes the
  * whole list at once.
  *
+ * What a device gives back on a foreign thread comes the same way, counted by itself: the upper half
+ * of the number. Neither half can run over, as a buffer has at most 65,535 references.
+ *
  * It cannot be too small: each header is on the list at most once, however many references come
  * home, and has its place there from the start. The thread that raises a header's count from 0
  * is the one that links it.
@@ -12,6 +15,8 @@
  *                       the owner's read of `next` before the write of who counts from 0 again
  *   R2  pool.away       the links of a chain are written before the owner follows them */
 #include "buf/inside.h"
+
+#define DONE 65536u /* one that a device gave back, in returns.count */
 
 /* Put a chain first on the list. Only pushes and a take of all: so there is no ABA to fear. */
 static void push(struct weir_pool *pool, uint32_t first, uint32_t last)
@@ -24,15 +29,22 @@ static void push(struct weir_pool *pool, uint32_t first, uint32_t last)
                                                   memory_order_relaxed)); /* R2 */
 }
 
+/* True: the count was 0, and the caller links the header. */
+static bool give_up(struct weir_pool *pool, uint32_t at, uint32_t n)
+{
+    return atomic_fetch_add_explicit(&pool->returns[at].count, n, memory_order_acq_rel) ==
+           0; /* R1 */
+}
+
 unsigned home_send(struct weir_pool *pool, struct weir_buf **bufs, unsigned n)
 {
     uint32_t first = NO_BUF, last = NO_BUF;
     unsigned i;
 
     for (i = 0; i < n && bufs[i]->pool == pool; i++) {
-        uint32_t at = (uint32_t)(bufs[i] - pool->bufs);
-        if (atomic_fetch_add_explicit(&pool->returns[at].count, 1, memory_order_acq_rel) != 0)
-            continue; /* R1: whoever counted from 0 has linked it, or is about to */
+        uint32_t at = buf_number(bufs[i]);
+        if (!give_up(pool, at, 1))
+            continue; /* whoever counted from 0 has linked it, or is about to */
         pool->returns[at].next = first;
         first = at;
         last = last == NO_BUF ? at : last;
@@ -42,16 +54,28 @@ unsigned home_send(struct weir_pool *pool, struct weir_buf **bufs, unsigned n)
     return i;
 }
 
+void home_done(struct weir_buf *buf)
+{
+    struct weir_pool *pool = buf->pool;
+    uint32_t at = buf_number(buf);
+
+    if (give_up(pool, at, DONE))
+        push(pool, at, at);
+}
+
 /* Give up what one header collected. */
 static void home_take(struct weir_pool *pool, uint32_t at)
 {
     uint32_t count =
         atomic_exchange_explicit(&pool->returns[at].count, 0, memory_order_acq_rel); /* R1 */
-    struct weir_buf *buf = &pool->bufs[at];
+    struct weir_buf *buf = buf_numbered(pool, at);
+    uint32_t done = count / DONE, dropped = count % DONE;
 
-    pool->returned += count;
-    while (count-- > 0)
+    pool->returned += done + dropped;
+    while (dropped-- > 0)
         weir_buf_drop(&buf, 1);
+    while (done-- > 0)
+        pool_return(&buf, 1);
 }
 
 void pool_collect(struct weir_pool *pool)

@@ -13,6 +13,7 @@
 #include "buf/inside.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Ethernet, IPv6 and TCP with all its options are 14 + 40 + 60 bytes; two cache lines. */
 #define HEADROOM 128u
@@ -28,8 +29,9 @@ struct plan {
     uint32_t total[WEIR_SECTIONS], stride[WEIR_SECTIONS];
     uint64_t at[WEIR_SECTIONS]; /* offset of the section's first slot */
     uint64_t slot_bytes, head_bytes;
-    uint64_t bufs, stacks, returns, seen, map; /* offsets in the region of headers */
+    uint64_t bufs, table, stacks, returns, seen, map; /* offsets in the region of headers */
     uint32_t n_bufs;
+    const struct pool_memory *over; /* NULL: the small slots are ours as well */
 };
 
 static uint64_t round_up(uint64_t bytes, uint64_t unit)
@@ -80,19 +82,33 @@ static void plan_slots(struct plan *p)
         p->at[s] = p->slot_bytes;
         p->total[s] = total[s];
         p->stride[s] = stride[s];
-        p->slot_bytes = round_up(p->slot_bytes + (uint64_t)total[s] * stride[s], BIG_ALIGN);
+        if (s != WEIR_SMALL || !p->over)
+            p->slot_bytes = round_up(p->slot_bytes + (uint64_t)total[s] * stride[s], BIG_ALIGN);
         p->n_bufs += total[s];
     }
+    if (p->over)
+        p->stride[WEIR_SMALL] = p->over->room;
+    p->slot_bytes = max_of(p->slot_bytes, BIG_ALIGN); /* something to map, in any case */
 }
 
 static void plan_heads(struct plan *p)
 {
+    const uint32_t table = p->over ? p->opt.small : 0;
+
     p->bufs = round_up(sizeof(struct weir_pool), CACHE_PAIR);
-    p->stacks = p->bufs + (uint64_t)p->n_bufs * sizeof(struct weir_buf);
+    p->table = p->bufs + (uint64_t)(p->n_bufs - table) * sizeof(struct weir_buf);
+    p->stacks = p->table + (uint64_t)table * sizeof(struct weir_buf *);
     p->map = p->stacks + (uint64_t)(p->n_bufs - p->opt.run) * sizeof(struct weir_buf *);
     p->returns = p->map + round_up(p->opt.run, 64) / 8;
     p->seen = p->returns + (uint64_t)p->n_bufs * sizeof(struct returns);
     p->head_bytes = p->seen + (uint64_t)p->n_bufs * sizeof(uint16_t);
+}
+
+static uint8_t *slot_base(const struct section *s, struct weir_buf *buf, uint32_t i)
+{
+    if (!s->bufs)
+        return (uint8_t *)(buf + 1);
+    return s->base ? s->base + (uint64_t)i * s->stride : NULL;
 }
 
 /* Write what never changes in the headers of one section, and stack them so that slot 0 is taken
@@ -102,13 +118,16 @@ static void section_fill(struct weir_pool *pool, unsigned section)
     struct section *s = &pool->section[section];
 
     for (uint32_t i = 0; i < s->total; i++) {
-        s->bufs[i] = (struct weir_buf){.slot = i,
-                                       .section = (uint8_t)section,
-                                       .room = s->stride,
-                                       .base = s->base ? s->base + (uint64_t)i * s->stride : NULL,
-                                       .pool = pool};
+        struct weir_buf *buf = s->bufs ? &s->bufs[i] : pool->table[i];
+        *buf = (struct weir_buf){.slot = i,
+                                 .section = (uint8_t)section,
+                                 .room = s->stride,
+                                 .base = slot_base(s, buf, i),
+                                 .pool = pool};
         if (s->stack)
-            s->stack[s->total - 1 - i] = &s->bufs[i];
+            s->stack[s->total - 1 - i] = buf;
+        if (!s->bufs)
+            poison(buf->base, buf->room);
     }
     s->free = s->total;
 }
@@ -117,16 +136,20 @@ static void sections_make(struct weir_pool *pool, const struct plan *p)
 {
     struct weir_buf *bufs = pool->bufs;
     struct weir_buf **stack = (void *)((uint8_t *)pool + p->stacks);
+    uint32_t first = 0;
 
     for (unsigned s = 0; s < WEIR_SECTIONS; s++) {
-        uint8_t *base = s == WEIR_VIEW ? NULL : (uint8_t *)pool->slots.base + p->at[s];
-        pool->section[s] = (struct section){.bufs = bufs,
+        bool over = p->over && s == WEIR_SMALL;
+        uint8_t *base = s == WEIR_VIEW || over ? NULL : (uint8_t *)pool->slots.base + p->at[s];
+        pool->first[s] = first;
+        pool->section[s] = (struct section){.bufs = over ? NULL : bufs,
                                             .stack = s == WEIR_RUN ? NULL : stack,
                                             .base = base,
                                             .stride = p->stride[s],
                                             .total = p->total[s]};
         section_fill(pool, s);
-        bufs += p->total[s];
+        bufs += over ? 0 : p->total[s];
+        first += p->total[s];
         stack += s == WEIR_RUN ? 0 : p->total[s];
     }
 }
@@ -142,6 +165,8 @@ static struct weir_pool *pool_make(const struct plan *p, struct weir_mem slots,
                                .small_bytes = p->opt.small_bytes,
                                .small_shift = (uint32_t)__builtin_ctz(p->opt.small_bytes),
                                .map = (uint64_t *)(void *)(at + p->map),
+                               .table = (struct weir_buf **)(void *)(at + p->table),
+                               .n_table = p->over ? p->opt.small : 0,
                                .bufs = (struct weir_buf *)(void *)(at + p->bufs),
                                .returns = (struct returns *)(void *)(at + p->returns),
                                .n_bufs = p->n_bufs,
@@ -149,14 +174,19 @@ static struct weir_pool *pool_make(const struct plan *p, struct weir_mem slots,
                                .slots = slots,
                                .heads = heads,
                                .away = NO_BUF};
+    if (p->over) {
+        pool->over = *p->over;
+        memcpy(pool->table, p->over->table, pool->n_table * sizeof *pool->table);
+    }
     sections_make(pool, p);
     poison(slots.base, slots.bytes);
     return pool;
 }
 
-struct weir_pool *weir_pool_open(const struct weir_pool_opt *opt, struct weir_why *why)
+static struct weir_pool *pool_open(const struct weir_pool_opt *opt, const struct pool_memory *over,
+                                   struct weir_why *why)
 {
-    struct plan p = {.opt = *opt};
+    struct plan p = {.opt = *opt, .over = over};
     struct weir_mem slots, heads;
     unsigned flags = opt->mem_flags & ~WEIR_MEM_BIND;
     int node = opt->mem_flags & WEIR_MEM_BIND ? opt->node : WEIR_NODE_ANY;
@@ -174,14 +204,42 @@ struct weir_pool *weir_pool_open(const struct weir_pool_opt *opt, struct weir_wh
     return pool_make(&p, slots, heads);
 }
 
+struct weir_pool *weir_pool_open(const struct weir_pool_opt *opt, struct weir_why *why)
+{
+    return pool_open(opt, NULL, why);
+}
+
+struct weir_pool *pool_open_over(const struct weir_pool_opt *opt, const struct pool_memory *memory,
+                                 struct weir_why *why)
+{
+    struct weir_pool *pool = pool_open(opt, memory, why);
+
+    assert(memory->room % 8 == 0 && memory->room > opt->headroom);
+    if (!pool)
+        memory->release(memory->arg);
+    return pool;
+}
+
+/* Another's memory goes back as nobody's: its owner may write it again. */
+static void over_close(const struct pool_memory *over, struct weir_buf **table, uint32_t n)
+{
+    if (!over->release)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        unpoison(table[i]->base, table[i]->room);
+    over->release(over->arg);
+}
+
 int weir_pool_close(struct weir_pool *pool)
 {
     struct weir_mem slots = pool->slots, heads = pool->heads;
+    struct pool_memory over = pool->over;
 
     pool_collect(pool);
     for (unsigned s = 0; s < WEIR_SECTIONS; s++)
         if (pool->section[s].free != pool->section[s].total)
             return -EBUSY;
+    over_close(&over, pool->table, pool->n_table);
     unpoison(slots.base, slots.bytes);
     weir_mem_close(&slots);
     weir_mem_close(&heads); /* the pool itself lies in here */
@@ -196,7 +254,7 @@ void weir_pool_adopt(struct weir_pool *pool)
 struct weir_buf *pool_buf(struct weir_pool *pool, unsigned section, uint32_t slot)
 {
     assert(section < WEIR_SECTIONS && slot < pool->section[section].total);
-    return &pool->section[section].bufs[slot];
+    return buf_numbered(pool, pool->first[section] + slot);
 }
 
 uint32_t pool_free(const struct weir_pool *pool, unsigned section)
@@ -206,7 +264,7 @@ uint32_t pool_free(const struct weir_pool *pool, unsigned section)
 
 const struct weir_mem *pool_mem(const struct weir_pool *pool)
 {
-    return &pool->slots;
+    return pool->n_table ? &pool->over.mem : &pool->slots;
 }
 
 uint32_t pool_headroom(const struct weir_pool *pool)

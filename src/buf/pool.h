@@ -49,6 +49,35 @@ const struct weir_mem *pool_mem(const struct weir_pool *pool);
 uint32_t pool_headroom(const struct weir_pool *pool);
 uint32_t pool_small_bytes(const struct weir_pool *pool);
 
+/* ---- another's memory ----------------------------------------------------------------------- */
+
+/* Small slots in memory that a library made, because its devices accept no other (DPDK's mempool):
+ * `table[i]` are the headers, ascending, `room` bytes of slot right behind each. */
+struct pool_memory {
+    struct weir_buf **table;    /* opt->small of them; read at open only */
+    uint32_t room;              /* a multiple of 8, more than the headroom */
+    struct weir_mem mem;        /* for the report */
+    void (*release)(void *arg); /* when the pool is closed, or could not be opened */
+    void *arg;
+};
+struct weir_pool *pool_open_over(const struct weir_pool_opt *opt, const struct pool_memory *memory,
+                                 struct weir_why *why);
+
+/* The library's allocator as its devices call it. Lend: FREE -> BACKEND, `n` small slots or none.
+ * Thread the owner's. Return: a transmission is done, or what was lent comes back unused; each was
+ * given to the device once.  Thread any */
+bool pool_lend(struct weir_pool *pool, struct weir_buf **ret, unsigned n);
+void pool_return(struct weir_buf **bufs, unsigned n);
+/* What a device received into, or was sent and came back to us by its other end: sole again, APP. */
+void pool_landed(struct weir_pool *pool, struct weir_buf **bufs, unsigned n);
+/* The device is gone and gives nothing back any more: what it had of the small slots is free. With
+ * `sent` what was under transmission as well. The owner's. */
+void pool_reclaim(struct weir_pool *pool, bool sent);
+/* Whether this is the pool's own thread. */
+bool pool_at_home(const struct weir_pool *pool);
+/* Whether the pool is over another's memory: its small slots, or the slot that a view lies in. */
+bool buf_over(const struct weir_buf *buf);
+
 /* Bring home what other threads dropped. Once a poll.  Cost one load when there is nothing */
 void pool_collect(struct weir_pool *pool);
 

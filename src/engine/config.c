@@ -12,7 +12,12 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise)
     return value ? value : otherwise;
 }
 
-static void size_pool(struct weir_engine_opt *opt)
+#define DEVICE_RX 4096u /* buffers lent to a frame device to receive into */
+#define DEVICE_TX 4096u /* and on its transmit ring */
+
+#define STACK_OWN 1280u /* park.h's 256 packets and inside.h's OUT_MAX */
+
+static void size_pool(struct weir_engine_opt *opt, bool frames)
 {
     struct weir_pool_opt *pool = &opt->pool;
     pool->headroom = or_default(pool->headroom, 128);
@@ -21,10 +26,14 @@ static void size_pool(struct weir_engine_opt *opt)
         1024                                         /* posted to a completion ring for streams */
         + opt->tx_max                                /* queued at one busy endpoint */
         + min_of(opt->endpoints_max, UINT32_C(1024)) /* first bytes of so many streams at once */
-        + 1024;                                      /* the application's own */
+        + (frames ? DEVICE_RX + DEVICE_TX : 0)       /* at the device */
+        + (frames ? STACK_OWN : 0)                   /* waiting for neighbours, or our answers */
+        + (weir_impair_any(&opt->impair) ? BACKEND_FAULT_HELD : 0) +
+        1024;                     /* the application's own */
     uint32_t big = 2 * opt->burst /* ready for the next receive, and being told */
                    + 64           /* streams with much unconsumed, or bulk reads */
-                   + 64;          /* merged receives whose views are being sent */
+                   + 64           /* merged receives whose views are being sent */
+                   + (frames ? or_default(opt->frames.fragments_max, 64) : 0); /* reassembly */
     uint32_t run =
         4 * (opt->rx_max + pool->headroom) / pool->small_bytes; /* four streams beyond 64 KiB */
     uint32_t views = opt->poll_events + opt->tx_max + 128; /* told, queued, and one receive more */
@@ -34,7 +43,7 @@ static void size_pool(struct weir_engine_opt *opt)
     pool->views = or_default(pool->views, views);
 }
 
-int config_resolve(struct weir_engine_opt *opt, struct weir_why *why)
+int config_resolve(struct weir_engine_opt *opt, bool frames, struct weir_why *why)
 {
     opt->endpoints_max = or_default(opt->endpoints_max, 4096);
     opt->timers_max = or_default(opt->timers_max, 1024);
@@ -47,7 +56,7 @@ int config_resolve(struct weir_engine_opt *opt, struct weir_why *why)
         opt->linger_ns = UINT64_C(10000000000);
     if (!opt->coalesce_ns)
         opt->coalesce_ns = 50000;
-    if (opt->no_coalesce)
+    if (opt->no_coalesce || frames) /* a look at a frame device costs next to nothing */
         opt->coalesce_ns = 0;
     if (!opt->zerocopy_bytes)
         opt->zerocopy_bytes = 16384;
@@ -58,7 +67,7 @@ int config_resolve(struct weir_engine_opt *opt, struct weir_why *why)
         return why_set(why, -EINVAL, "engine options", "see weir_engine_opt",
                        "burst <= 1024, poll_events <= 65536, tx_max <= 2^20, endpoints and timers "
                        "<= 2^24, rx_max <= 16 MiB");
-    size_pool(opt);
+    size_pool(opt, frames);
     return 0;
 }
 

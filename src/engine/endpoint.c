@@ -3,7 +3,7 @@
  *
  * weir_send only queues: who owns a buffer changes here, in one step, and the queue leaves at the
  * end of the poll. */
-#include "engine.h"
+#include "engine/frames.h"
 
 #include <errno.h>
 
@@ -46,6 +46,8 @@ int weir_udp_open(struct weir_engine *e, const struct weir_addr *local, weir_han
                   void *app, weir_ep *ret)
 {
     struct opening o = {.kind = EP_UDP, .handler = handler, .app = app};
+    if (e->b.frames)
+        return frames_udp_open(e, local, handler, app, ret);
     o.fd = socket_datagram(&e->b, local, &o.family);
     return adopt(e, &o, ret);
 }
@@ -54,6 +56,8 @@ int weir_tcp_listen(struct weir_engine *e, const struct weir_addr *local, weir_h
                     void *app, weir_ep *ret)
 {
     struct opening o = {.kind = EP_LISTEN, .handler = handler, .app = app};
+    if (e->b.frames)
+        return frames_no_streams(e, local);
     o.fd = socket_listen(&e->b, local, &o.family);
     return adopt(e, &o, ret);
 }
@@ -62,6 +66,8 @@ int weir_tcp_connect(struct weir_engine *e, const struct weir_addr *remote, weir
                      void *app, weir_ep *ret)
 {
     struct opening o = {.kind = EP_STREAM, .peer = remote, .handler = handler, .app = app};
+    if (e->b.frames)
+        return frames_no_streams(e, NULL);
     o.fd = socket_stream(&e->b, remote, &o.family);
     return adopt(e, &o, ret);
 }
@@ -101,7 +107,9 @@ int weir_ep_peer(struct weir_engine *e, weir_ep handle, struct weir_addr *ret)
 int64_t weir_ep_drops(struct weir_engine *e, weir_ep handle)
 {
     struct endpoint *ep = endpoint_get(&e->b, handle);
-    return ep ? socket_drops(ep->fd) : -EBADF;
+    if (!ep)
+        return -EBADF;
+    return e->b.frames ? 0 : socket_drops(ep->fd); /* no socket buffer is between us and the device */
 }
 
 int64_t weir_ep_mtu(struct weir_engine *e, weir_ep handle)

@@ -29,16 +29,50 @@ struct coalesce {
 };
 
 struct weir_engine {
-    struct backend b; /* first: the backend sees nothing else */
+    struct backend b;    /* first: the backend sees nothing else */
+    struct stack *stack; /* of a frame backend, else NULL */
+    struct fleet *fleet; /* the workers of its device together, or NULL */
+    unsigned fleet_index;
+    int16_t link_err; /* as WEIR_LINK told it last */
+    uint64_t opened_ns;
     struct timers timers;
     struct coalesce coalesce;
     struct weir_event *burst; /* that the handler has now, for blanking */
     unsigned burst_n;
     /* Other threads write these: a line of their own. */
     alignas(CACHE_PAIR) atomic_bool wake_pending; /* weir_wake was called and not yet told */
+    atomic_bool nudged;                           /* a lane to this worker got something */
     atomic_bool sleeping;                         /* in weir_wait: a wake needs the descriptor */
     atomic_bool stop;
+    /* This thread writes these and others read them, each by itself (health.c). */
+    alignas(CACHE_PAIR) _Atomic uint64_t polled_ns; /* when the last poll began */
+    _Atomic uint32_t pool_free;                     /* small buffers, then */
+    _Atomic uint8_t stage;                          /* enum stage */
 };
+
+/* What a worker is about, for the watchdog to say. */
+enum stage { STAGE_IDLE, STAGE_RECEIVE, STAGE_HANDLERS, STAGE_SEND };
+
+/* Relaxed: the watchdog looks at each by itself, and a moment late does no harm (health.c). */
+static inline void health_stage(struct weir_engine *e, enum stage stage)
+{
+    atomic_store_explicit(&e->stage, (uint8_t)stage, memory_order_relaxed);
+}
+static inline void health_poll(struct weir_engine *e, uint64_t now_ns)
+{
+    atomic_store_explicit(&e->polled_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&e->pool_free, pool_free(e->b.pool, WEIR_SMALL), memory_order_relaxed);
+    health_stage(e, STAGE_RECEIVE);
+}
+/* What other threads may know of an engine: everything of weir_health but the crew's own. */
+void health_of(const struct weir_engine *e, uint64_t now_ns, uint64_t stall_ns,
+               struct weir_health *ret);
+
+/* ---- open.c --------------------------------------------------------------------------------- */
+struct fleet;
+/* weir_engine_open for worker `index` of a fleet (NULL: of none). */
+struct weir_engine *engine_open_in(const struct weir_engine_opt *opt, struct fleet *fleet,
+                                   unsigned index, struct weir_why *why);
 
 /* ---- timer.c -------------------------------------------------------------------------------- */
 int timers_open(struct timers *t, uint32_t max);
@@ -60,7 +94,7 @@ bool coalesce_waits(const struct weir_engine *e);
 
 /* ---- config.c ------------------------------------------------------------------------------- */
 /* Resolve the zero fields and refuse what cannot be. 0 or -EINVAL. */
-int config_resolve(struct weir_engine_opt *opt, struct weir_why *why);
+int config_resolve(struct weir_engine_opt *opt, bool frames, struct weir_why *why);
 uint32_t config_items(const struct weir_engine_opt *opt);
 
 #endif

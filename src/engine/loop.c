@@ -5,7 +5,7 @@
  * Work in a poll is bounded: the backend harvests at most poll_events, handlers are called after,
  * and what they sent leaves at the end. A handler may open, send to and close any endpoint:
  * handles are checked at every step. */
-#include "engine.h"
+#include "engine/frames.h"
 
 #include <errno.h>
 
@@ -182,6 +182,7 @@ int weir_poll(struct weir_engine *e, uint64_t now_ns)
 {
     struct backend *b = &e->b;
     uint64_t since = weir_cycles();
+    health_poll(e, now_ns);
     b->now_ns = now_ns;
     b->n_events = 0;
     pool_collect(b->pool);
@@ -192,12 +193,15 @@ int weir_poll(struct weir_engine *e, uint64_t now_ns)
         endpoints_expire(b);
     endpoints_tell(b);
     own_events(e);
+    health_stage(e, STAGE_HANDLERS);
     dispatch(e);
+    health_stage(e, STAGE_SEND);
     unsigned events = b->n_events;
     unsigned sent = flush(e);
     if (sent)
         e->coalesce.sent_ns = now_ns;
     account(e, since, events + sent);
+    health_stage(e, STAGE_IDLE);
     check_pool(e);
     return (int)events;
 }
@@ -214,12 +218,17 @@ uint64_t weir_next_ns(const struct weir_engine *e)
     if (now || (b->ready.head != NIL && !b->starved))
         return 0;
     uint64_t next = min_of(b->linger_next_ns, timers_next_ns(&e->timers));
+    if (e->stack)
+        next = min_of(next, frames_next_ns(e));
+    if (b->ops->next_ns)
+        next = min_of(next, b->ops->next_ns(b));
     return b->ready.head != NIL ? min_of(next, b->now_ns + STARVED_NS) : next;
 }
 
 /* The store of `sleeping` and the load of `wake_pending` are sequentially consistent, as are
  * weir_wake's store of `wake_pending` and load of `sleeping`: one of both sides sees the other
- * (Dekker), so no wake is slept through. */
+ * (Dekker), so no wake is slept through. The same of `nudged`, by which another worker of the fleet
+ * says that there is something in a lane (fleet_lane.c). */
 int weir_wait(struct weir_engine *e, int64_t timeout_ns)
 {
     uint64_t next = weir_next_ns(e), now = weir_now_ns();
@@ -229,7 +238,7 @@ int weir_wait(struct weir_engine *e, int64_t timeout_ns)
         timeout_ns = (int64_t)(next - now);
     atomic_store(&e->sleeping, true);
     int rc = 0;
-    if (!atomic_load(&e->wake_pending)) {
+    if (!atomic_load(&e->wake_pending) && !atomic_load(&e->nudged)) {
         COUNT(&e->b.counters, waits, 1);
         rc = e->b.ops->wait(&e->b, timeout_ns);
     }
@@ -239,7 +248,7 @@ int weir_wait(struct weir_engine *e, int64_t timeout_ns)
 
 int weir_run(struct weir_engine *e)
 {
-    int rc = 0;
+    int rc = e->b.device->virtual_time ? -EOPNOTSUPP : 0; /* weir_sim_run is its loop */
     while (rc >= 0 && !atomic_load_explicit(&e->stop, memory_order_relaxed)) {
         rc = weir_poll(e, weir_now_ns());
         if (rc < 0)

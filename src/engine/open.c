@@ -3,14 +3,16 @@
  *
  * Everything is allocated here; close ends all endpoints, waits for what is in flight and gives
  * all back. */
-#include "engine.h"
+#include "backend/frames.h"
+#include "engine/frames.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define SPARE_EVENTS                                                                               \
-    (5u + ENGINE_EVENTS) /* one endpoint's at the brink of room, and the engine's own */
+    (5u + ENGINE_EVENTS +                                                                          \
+     8u) /* one endpoint's at the brink of room, the engine's own, the link's */
 #define CLOSE_POLLS                                                                                \
     1000u /* turns that completions in flight get to come home, 1 ms apart at most */
 
@@ -46,6 +48,10 @@ static int allocate(struct weir_engine *e)
 static int release(struct weir_engine *e)
 {
     struct backend *b = &e->b;
+    if (!b->frames) {
+        wrap_fault_close(b);
+        wrap_pcap_close(b);
+    }
     if (b->priv)
         b->ops->close(b);
     int rc = b->pool ? weir_pool_close(b->pool) : 0;
@@ -67,25 +73,51 @@ static int open_parts(struct weir_engine *e, struct weir_why *why)
         return why_set(why, rc, "engine",
                        "ask for fewer endpoints, or raise the limit of open files",
                        "cannot allocate");
-    b->pool = weir_pool_open(&b->opt.pool, why);
+    b->pool = b->device->pool ? b->device->pool(b, why) : weir_pool_open(&b->opt.pool, why);
     if (!b->pool)
         return -ENOMEM;
-    return b->ops->open(b, why);
+    rc = b->ops->open(b, why);
+    if (rc || b->frames) /* the wrappers of frames stand below the stack: frames.c */
+        return rc;
+    rc = wrap_pcap_open(b, why);
+    return rc ? rc : wrap_fault_open(b, why);
+}
+
+/* What is on its way to other workers is out of this one's pool. */
+static int resolve(struct weir_engine *e, struct weir_why *why)
+{
+    struct weir_engine_opt *opt = &e->b.opt;
+    bool sized = opt->pool.small;
+    int rc = config_resolve(opt, e->b.frames != NULL, why);
+    if (!sized)
+        opt->pool.small += fleet_held(e);
+    return rc;
+}
+
+struct weir_engine *engine_open_in(const struct weir_engine_opt *opt, struct fleet *fleet,
+                                   unsigned index, struct weir_why *why)
+{
+    const struct backend_ops *row = backend_find(opt->backend, why);
+    struct weir_engine *e = row ? aligned_alloc(CACHE_PAIR, sizeof *e) : NULL;
+    if (!e)
+        return NULL;
+    *e = (struct weir_engine){.b = {.opt = *opt, .wake_fd = -1, .now_ns = weir_now_ns()},
+                              .opened_ns = weir_now_ns(),
+                              .fleet = row->frames ? fleet : NULL,
+                              .fleet_index = fleet && row->frames ? index : 0};
+    e->b.device = fleet_row(e, row);
+    e->b.frames = e->b.device->frames;
+    e->b.ops = e->b.frames ? &frames_table : row;
+    e->b.opt.no_coalesce |= row->plain;
+    if (resolve(e, why) == 0 && open_parts(e, why) == 0)
+        return e;
+    release(e);
+    return NULL;
 }
 
 struct weir_engine *weir_engine_open(const struct weir_engine_opt *opt, struct weir_why *why)
 {
-    const struct backend_ops *ops = backend_find(opt->backend, why);
-    struct weir_engine *e = ops ? aligned_alloc(CACHE_PAIR, sizeof *e) : NULL;
-    if (!e)
-        return NULL;
-    *e = (struct weir_engine){
-        .b = {.ops = ops, .opt = *opt, .wake_fd = -1, .now_ns = weir_now_ns()}};
-    e->b.opt.no_coalesce |= ops->plain;
-    if (config_resolve(&e->b.opt, why) == 0 && open_parts(e, why) == 0)
-        return e;
-    release(e);
-    return NULL;
+    return engine_open_in(opt, NULL, 0, why);
 }
 
 int weir_engine_close(struct weir_engine *e)
@@ -119,7 +151,7 @@ struct weir_pool *weir_engine_pool(struct weir_engine *e)
 
 const char *weir_engine_backend(const struct weir_engine *e)
 {
-    return e->b.ops->name;
+    return e->b.device->name;
 }
 
 static void report_memory(const struct weir_engine *e,
@@ -150,7 +182,7 @@ void weir_engine_report(const struct weir_engine *e, void (*line)(const struct w
                         void *arg)
 {
     struct weir_why why = {0};
-    snprintf(why.where, sizeof why.where, "%s", e->b.ops->name);
+    snprintf(why.where, sizeof why.where, "%s", e->b.device->name);
     e->b.ops->modes(&e->b, why.what, sizeof why.what);
     line(&why, arg);
     report_memory(e, line, arg);

@@ -58,7 +58,8 @@ static int join(struct weir_lab *lab, struct weir_why *why)
                                       .peer_netns = s->netns,
                                       .mac = lab->ends.mac[WEIR_LAB_CLIENT],
                                       .peer_mac = lab->ends.mac[WEIR_LAB_SERVER],
-                                      .mtu = lab->o.mtu};
+                                      .mtu = lab->o.mtu,
+                                      .queues = lab->o.queues};
     int err = netlink_veth(c->nl, &veth, why);
 
     for (int i = 0; !err && i < SIDES; i++) {
@@ -150,6 +151,7 @@ int weir_lab_open(struct weir_lab **ret, const struct weir_lab_opt *opt, struct 
         return why_set(why, -ENOMEM, "lab", NULL, "no memory");
     lab->o = *opt;
     lab->o.mtu = opt->mtu ? opt->mtu : 1500;
+    lab->o.queues = opt->queues ? opt->queues : 1;
     name_ends(lab);
     err = pthread_create(&thread, NULL, build_passing, &p);
     if (!err)

@@ -122,6 +122,10 @@ static void describe(struct message *m, const char *name, const uint8_t *mac,
     attr_text(m, IFLA_IFNAME, name);
     attr(m, IFLA_ADDRESS, mac, 6);
     attr_u32(m, IFLA_MTU, v->mtu);
+    if (v->queues == 1) /* what is not said can still be changed: veth is made for more then */
+        return;
+    attr_u32(m, IFLA_NUM_TX_QUEUES, v->queues);
+    attr_u32(m, IFLA_NUM_RX_QUEUES, v->queues);
 }
 
 int netlink_veth(int nl, const struct netlink_veth *v, struct weir_why *why)

@@ -12,7 +12,8 @@ struct netlink_veth {
     const char *name, *peer;
     int peer_netns;
     const uint8_t *mac, *peer_mac;
-    uint32_t mtu; /* one queue each way: a generator's AF_XDP socket is bound to one */
+    uint32_t mtu;
+    uint32_t queues; /* of each end, both ways. A generator's AF_XDP socket is bound to number 0 */
 };
 int netlink_veth(int nl, const struct netlink_veth *v, struct weir_why *why);
 int netlink_up(int nl, int ifindex, struct weir_why *why);

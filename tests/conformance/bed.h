@@ -21,6 +21,7 @@
 
 struct bed {
     const char *backend;
+    const struct weir_backend_info *info; /* of it */
     struct weir_engine *engine;
     struct weir_pool *pool;
     weir_ep bystander;
@@ -52,10 +53,17 @@ void bed_turns(struct bed *bed, unsigned n);
 
 /* The bystander answers; everything closes; every buffer comes home; the engine closes clean. */
 void bed_close(struct bed *bed);
+/* After a case that failed or skipped halfway: nothing stays open for the next. */
+void bed_end(struct bed *bed);
 void bed_bystander(struct bed *bed);
 bool bed_home(struct bed *bed);       /* no buffer in state APP or TX */
 void bed_check_pool(struct bed *bed); /* weir_pool_check */
 struct weir_counters bed_count(struct bed *bed);
+
+/* Copies of a datagram on its way in and out again, as bench/method.md defines them a path. */
+unsigned bed_copies(const struct bed *bed);
+/* What one of them copies of a datagram of `len` bytes: a frame's headers go with it. */
+size_t bed_copied(const struct bed *bed, size_t len);
 
 /* Turn the engine until `condition` (which moves the peer as well) holds. */
 #define UNTIL(bed, condition)                                                                      \

@@ -19,7 +19,8 @@ static inline uint8_t pattern_at(uint64_t i)
 void pattern_fill(uint8_t *to, uint64_t at, size_t bytes);
 bool pattern_holds(const uint8_t *from, uint64_t at, size_t bytes);
 
-/* 127.0.0.1:port, or ::1 where `ip6`. */
+/* 127.0.0.1:port, or ::1 where `ip6`; over a frame backend the engine's address in net.h, for which
+ * a peer that binds to it takes its own. */
 struct weir_addr peer_loopback(uint16_t port, bool ip6);
 struct weir_addr peer_addr(int fd); /* what the socket is bound to */
 bool peer_has_ip6(void);

@@ -18,6 +18,8 @@ struct all {
     uint32_t mask;
     struct option_list list, numbers;
     struct weir_addr addr;
+    struct option_nets nets;
+    struct weir_impair impair;
 };
 
 static const char *const names[] = {"naive", "epoll", "uring", NULL};
@@ -34,6 +36,8 @@ static const struct option_row rows[] = {
     OPT_LIST(struct all, list, 'b', "backend", names, "epoll,uring", "a list"),
     OPT_NUMBERS(struct all, numbers, 's', "size", NULL, "64", 16, 65507, "numbers"),
     OPT_ADDR(struct all, addr, 'a', "bind", "*:7000", "an address"),
+    OPT_NETS(struct all, nets, 0, "address", NULL, "addresses"),
+    OPT_IMPAIR(struct all, impair, 0, "impair", NULL, "impairments"),
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -69,6 +73,9 @@ static void demand_ranges(const struct all *all)
     demand(all->name < 3 && all->mask >= 1 && all->mask <= 7);
     demand_list(&all->list, 0, 2);
     demand_list(&all->numbers, 16, 65507);
+    demand(all->nets.count <= WEIR_NETS_MAX);
+    demand(all->impair.loss >= 0 && all->impair.loss <= 1);
+    demand(all->impair.corrupt >= 0 && all->impair.corrupt <= 1);
 }
 
 static void try_values(const char *text)

@@ -9,7 +9,7 @@
 
 #define HZ UINT64_C(2000000000)
 
-enum { TX, NIC, SOFTNET, SOCKET, RING, POOL, STACK, APP, UNEXPLAINED };
+enum { TX, IMPAIR, NIC, SOFTNET, SOCKET, RING, POOL, STACK, APP, UNEXPLAINED };
 
 static const struct cell flood = {.backend = "epoll",
                                   .load = WEIR_LOAD_FLOOD,
@@ -23,6 +23,13 @@ static const struct cell tcp = {.backend = "epoll",
                                 .load = WEIR_LOAD_TCP,
                                 .bytes = 64,
                                 .workers = 1};
+
+static const struct cell frames = {.backend = "xdp",
+                                   .load = WEIR_LOAD_FLOOD,
+                                   .bytes = 64,
+                                   .workers = 1,
+                                   .net = NET_LAB,
+                                   .frames = true};
 
 /* One second at 1,000 packets, all received, the worker busy for a quarter of the time. */
 static struct span quiet(void)
@@ -125,9 +132,48 @@ static void nothing(struct span *s)
 {
     (void)s;
 }
+static void on_purpose(struct span *s)
+{
+    s->after.engine.fault_dropped = 30;
+}
+static void full_ring(struct span *s)
+{
+    s->after.engine.rx_ring_full = 30;
+    s->net.nic_rx_dropped = 30; /* a veth counts them again */
+}
+static void full_tx_ring(struct span *s)
+{
+    s->after.engine.tx_ring_full = 30;
+}
+static void our_checksum(struct span *s)
+{
+    s->after.engine.bad_checksum = 10;
+    s->after.engine.partial_checksum = 20;
+}
+static void no_neighbour(struct span *s)
+{
+    s->after.engine.park_full = 20;
+    s->after.engine.neighbour_failed = 10;
+}
+static void kernel_port(struct span *s)
+{
+    s->net.udp_no_port = 30; /* the kernel's own copy of a frame: not ours */
+}
 static void more_drops_than_loss(struct span *s)
 {
     s->after.socket_drops = 500;
+}
+
+static const struct cell corrupting = {.backend = "epoll",
+                                       .load = WEIR_LOAD_FLOOD,
+                                       .bytes = 64,
+                                       .workers = 1,
+                                       .choice.impair.corrupt = 0.01};
+
+static void corrupted(struct span *s)
+{
+    s->after.engine.fault_dropped = 10;
+    s->after.engine.fault_changed = 100;
 }
 
 static const struct loss_case loss_cases[] = {
@@ -142,6 +188,17 @@ static const struct loss_case loss_cases[] = {
     {"slot too small", &flood, POOL, truncated, 30, 30},
     {"bad checksum", &flood, STACK, checksum, 30, 30},
     {"not sent back", &flood, APP, refused, 30, 30},
+    {"lost on purpose", &flood, IMPAIR, on_purpose, 30, 30},
+    {"corrupted on purpose, and dropped by the peer", &corrupting, IMPAIR, corrupted, 30, 30},
+    {"changed, but not corrupted", &flood, IMPAIR, corrupted, 30, 10},
+    {"frames lost on purpose", &frames, IMPAIR, on_purpose, 30, 30},
+    {"AF_XDP ring, counted twice", &frames, RING, full_ring, 30, 30},
+    {"transmit ring", &frames, RING, full_tx_ring, 30, 30},
+    {"our own checksums", &frames, STACK, our_checksum, 30, 30},
+    {"no neighbour", &frames, STACK, no_neighbour, 30, 30},
+    {"the kernel's protocols have no part in frames", &frames, UNEXPLAINED, kernel_port, 30, 30},
+    {"frames know no socket buffer", &frames, UNEXPLAINED, their_socket, 30, 30},
+    {"a frame's interface", &frames, NIC, nic, 30, 30},
     {"nobody", &flood, UNEXPLAINED, nothing, 30, 30},
     {"no more than what is missing", &flood, SOCKET, more_drops_than_loss, 30, 30},
     {"nothing is missing", &flood, SOCKET, our_socket, 0, 0},
@@ -173,6 +230,8 @@ static void what_cannot_be_read_is_unknown(void **state)
     s.net_known = false;
     span_loss(&s, &flood, loss);
     assert_true(isnan(loss[NIC]) && isnan(loss[SOFTNET]) && isnan(loss[STACK]));
+    span_loss(&s, &frames, loss);
+    assert_true(isnan(loss[NIC]) && isnan(loss[SOFTNET]) && !isnan(loss[STACK]));
     span_loss(&s, &tcp, loss);
     assert_true(isnan(loss[RING]) && loss[UNEXPLAINED] == 0);
 }
@@ -240,6 +299,21 @@ static void doubts_are_told(void **state)
     }
 }
 
+/* A doubled datagram is more received than sent: on purpose that is no doubt. */
+static void impaired_runs_may_receive_more(void **state)
+{
+    struct cell doubled = flood;
+    struct span s = quiet();
+    double f[FIGURES_COUNT];
+    char reason[REASON_BYTES] = "";
+    (void)state;
+    too_many(&s);
+    span_figures(&s, &doubled, HZ, f);
+    assert_true(span_doubt(&s, &doubled, f, reason));
+    doubled.choice.impair.duplicate = 0.1;
+    assert_false(span_doubt(&s, &doubled, f, reason));
+}
+
 static void percentiles_of_few_samples_are_unknown(void **state)
 {
     struct weir_histogram *h = weir_histogram_open(1000000);
@@ -265,6 +339,7 @@ int main(void)
         cmocka_unit_test(loss_is_told_by_layer),
         cmocka_unit_test(what_cannot_be_read_is_unknown),
         cmocka_unit_test(doubts_are_told),
+        cmocka_unit_test(impaired_runs_may_receive_more),
         cmocka_unit_test(percentiles_of_few_samples_are_unknown),
     };
     return run_group(tests);

@@ -71,8 +71,8 @@ static void losses(void **state)
     char text[128];
     (void)state;
     assert_string_equal(text_loss(loss, 1000, text, sizeof text), "none");
-    loss[3] = 12;
-    loss[7] = 1;
+    loss[4] = 12;
+    loss[8] = 1;
     assert_string_equal(text_loss(loss, 1000, text, sizeof text),
                         "socket 12 (1.2 %), app 1 (0.1 %)");
     assert_string_equal(text_loss(loss, 1000, text, 8), "socket ");
@@ -91,6 +91,24 @@ static void notes(void **state)
     assert_string_equal(text_note(&row, text, sizeof text), "generator-bound");
     row.generator_bound = 0;
     assert_string_equal(text_note(&row, text, sizeof text), "");
+}
+
+/* What is never compared says so, and a row that is invalid besides says both. */
+static void marks(void **state)
+{
+    struct row row = {.valid = 1, .generator_bound = 1, .cell.choice.pcap = "file"};
+    char text[64];
+    (void)state;
+    assert_string_equal(text_note(&row, text, sizeof text), "captured");
+    row.cell.choice.impair.loss = 0.01;
+    assert_string_equal(text_note(&row, text, sizeof text), "impaired");
+    row.cell.choice = (struct frames_choice){0};
+    row.cell.net = NET_MEMORY;
+    assert_string_equal(text_note(&row, text, sizeof text), "in memory: cost only");
+    row.valid = 0;
+    strcpy(row.reason, "a core moved");
+    assert_string_equal(text_note(&row, text, sizeof text),
+                        "in memory: cost only; invalid: a core moved");
 }
 
 static void columns_fit_what_is_in_them(void **state)
@@ -125,11 +143,9 @@ static void columns_fit_what_is_in_them(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(names_of_loads),
-        cmocka_unit_test(losses),
-        cmocka_unit_test(notes),
-        cmocka_unit_test(columns_fit_what_is_in_them),
+        cmocka_unit_test(numbers), cmocka_unit_test(names_of_loads),
+        cmocka_unit_test(losses),  cmocka_unit_test(notes),
+        cmocka_unit_test(marks),   cmocka_unit_test(columns_fit_what_is_in_them),
     };
     return run_group(tests);
 }

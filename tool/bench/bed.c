@@ -7,16 +7,29 @@
  *               window's counters are read on the generator's thread, at the marks. */
 #include "bench/bed.h"
 #include "bench/port.h"
+#include "live.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #define HIGHEST_NS UINT64_C(10000000000) /* a latency above 10 s is a lost packet by any measure */
-#define SETTLE_NS UINT64_C(1000000000)   /* 16 MiB of the smallest packets are read in far less */
+#define GREETINGS 5u        /* the first reply may be dropped while its neighbour is asked for */
+#define GREET_US 50000      /* for each */
+#define BYTES_MAX 1472      /* of a datagram in one frame */
+#define DRAIN_NS 200000000u /* the load's own choice: lab.h */
+#define SETTLE_NS UINT64_C(1000000000) /* 16 MiB of the smallest packets are read in far less */
 
+/* Round trips are received in the softirq that follows each send, for all backends alike: waking a
+ * NAPI thread on another core would be most of what is measured; method.md, "Loads". */
 static int open_network(struct bed *b, struct weir_why *why)
 {
-    const struct weir_lab_opt opt = {.server_core = b->cell->cores[0]};
+    const struct weir_lab_opt opt = {.server_core = b->cell->cores[0],
+                                     .no_threaded_napi = b->cell->load == WEIR_LOAD_ECHO};
     if (b->cell->net != NET_LAB)
         return 0;
     int rc = weir_lab_open(&b->lab, &opt, why);
@@ -55,14 +68,98 @@ static bool net_drops(const struct bed *b, struct weir_net_drops *ret)
     return true;
 }
 
+/* `text` with each %i replaced by the interface. */
+static void expand(const char *text, const char *ifname, char *ret, size_t bytes)
+{
+    size_t used = 0;
+    for (; *text && used + 1 < bytes; text++) {
+        bool here = text[0] == '%' && text[1] == 'i';
+        int n = snprintf(ret + used, bytes - used, "%.*s", here ? (int)strlen(ifname) : 1,
+                         here ? ifname : text);
+        used += (size_t)n;
+        text += here;
+    }
+    ret[used < bytes ? used : bytes - 1] = 0;
+}
+
+/* One queue, which the workers share. net_af_packet: frames of 2,048 bytes hold an MTU of 1,500;
+ * 4,096 of them are 8 MiB. */
+static const char *default_vdev(const struct cell *cell)
+{
+    return cell->no_af_xdp ? "net_af_packet0,iface=%i,blocksz=65536,framesz=2048,framecnt=4096,"
+                             "qdisc_bypass=1"
+                           : "net_af_xdp0,iface=%i";
+}
+
+/* xdp shares the interface's address with the kernel; dpdk takes the device, so it brings the
+ * address, and its MAC is the one that the generator sends to. */
+static void lab_device(struct bed *b, struct weir_engine_opt *opt)
+{
+    const struct cell *cell = b->cell;
+    const char *ifname = weir_lab_ifname(b->lab, WEIR_LAB_SERVER);
+    if (!is_dpdk(cell->backend)) {
+        opt->frames.device = ifname;
+        return;
+    }
+    expand(cell->choice.vdev ? cell->choice.vdev : default_vdev(cell), ifname, b->vdev,
+           sizeof b->vdev);
+    opt->frames.vdev = b->vdev;
+    opt->frames.addresses = 1;
+    memcpy(opt->frames.address[0].ip, b->target.ip, sizeof b->target.ip);
+    opt->frames.address[0].prefix = 96 + 24; /* IPv4 mapped: the lab's /24 */
+}
+
+/* One exchange from the client's side. No checksum: a veth would leave it to an offload that
+ * nobody does. */
+static void *greet(void *arg)
+{
+    struct bed *b = arg;
+    const struct timeval wait = {.tv_usec = GREET_US};
+    char payload[BYTES_MAX] = {0};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(b->target.port)};
+    int on = 1, fd = -1;
+    memcpy(&to.sin_addr, b->target.ip + 12, 4);
+    if (weir_lab_enter(b->lab, WEIR_LAB_CLIENT, NULL) == 0)
+        fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return NULL;
+    setsockopt(fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    for (unsigned i = 0; i < GREETINGS; i++) {
+        sendto(fd, payload, b->cell->bytes, 0, (struct sockaddr *)&to, sizeof to);
+        if (recv(fd, payload, sizeof payload, 0) >= 0)
+            break;
+    }
+    close(fd);
+    return NULL;
+}
+
+/* The lab's neighbours are static, but those of our own stack are not: who owns its address and
+ * answers asks for the generator's once, before anything is measured, as a kernel that knows it
+ * need not. */
+static void meet(struct bed *b)
+{
+    pthread_t thread;
+    bool asks = b->lab && is_dpdk(b->cell->backend) && b->cell->load == WEIR_LOAD_ECHO;
+    if (asks && b->cell->bytes <= BYTES_MAX && pthread_create(&thread, NULL, greet, b) == 0)
+        pthread_join(thread, NULL);
+}
+
 static int open_server(struct bed *b, struct weir_why *why)
 {
+    struct weir_engine_opt opt = {0};
     uint16_t port = b->cell->port ? b->cell->port : port_free();
     b->target =
         b->lab ? weir_lab_addr(b->lab, WEIR_LAB_SERVER, port) : weir_addr_ip4(127, 0, 0, 1, port);
-    b->server = server_start(b->cell, &b->target, why);
+    frames_engine(&b->cell->choice, b->cell->frames, &opt);
+    if (b->lab && b->cell->frames)
+        lab_device(b, &opt);
+    b->server = server_start(b->cell, &b->target, &opt, why);
     if (!b->server)
         return why->code ? why->code : -EIO;
+    meet(b);
+    if (b->cell->live)
+        b->live = live_start(server_crew(b->server), b->cell->backend);
     server_settle(b->server, SETTLE_NS, &b->rest);
     b->net_known = net_drops(b, &b->net);
     return 0;
@@ -78,6 +175,7 @@ int bed_open(struct bed *b, const struct cell *cell, struct weir_why *why)
 
 void bed_close(struct bed *b)
 {
+    live_stop(b->live);
     if (b->server)
         server_stop(b->server);
     weir_lab_close(b->lab);
@@ -109,6 +207,13 @@ static uint64_t warmup_ns(uint64_t ns)
     return tenth < 5000000 ? 5000000 : tenth > 200000000 ? 200000000 : tenth;
 }
 
+/* An impaired wire gives its last packets late: there and back. */
+static uint64_t drain_ns(const struct bed *b, uint64_t ns)
+{
+    uint64_t late = 2 * server_late_ns(b->cell);
+    return late ? late + (ns ? ns : DRAIN_NS) : ns;
+}
+
 static void settle(struct bed *b, struct span *span)
 {
     struct weir_net_drops net = b->net;
@@ -130,7 +235,7 @@ int bed_run(struct bed *b, const struct bed_run *run, struct span *ret, struct w
         .rate = run->rate,
         .duration_ns = run->ns,
         .warmup_ns = warmup_ns(run->ns),
-        .drain_ns = run->drain_ns,
+        .drain_ns = drain_ns(b, run->drain_ns),
         .connections = b->cell->connections,
         .core = b->cell->generator_core,
         .lab = b->lab,

@@ -11,6 +11,8 @@ struct bed {
     const struct cell *cell;
     struct weir_lab *lab; /* NULL on loopback */
     struct server *server;
+    struct live *live; /* NULL without --live */
+    char vdev[256];    /* of dpdk */
     struct weir_addr target;
     struct server_mark rest; /* how it all stood when it was quiet last */
     struct weir_net_drops net;

@@ -9,6 +9,7 @@
 #ifndef WEIR_TOOL_BENCH_H
 #define WEIR_TOOL_BENCH_H
 
+#include "frames.h"
 #include "options.h"
 
 #include <weir/base.h>
@@ -25,6 +26,7 @@
 #define CELLS_MAX 512 /* more than anybody waits for */
 #define ROUNDS_MAX 99
 #define TRIES_MAX 3      /* runs of one cell and round until one is undisturbed */
+#define ABSENT_MAX 64    /* backend and load pairs that are left out */
 #define LINES_MAX 24     /* what the host gave and refused, of one engine */
 #define REASON_BYTES 192 /* one line for a person */
 
@@ -44,6 +46,7 @@
 
 #define LOSS_FIGURES(X)                                                                            \
     X(tx, SUM)                                                                                     \
+    X(impair, SUM)                                                                                 \
     X(nic, SUM)                                                                                    \
     X(softnet, SUM)                                                                                \
     X(socket, SUM)                                                                                 \
@@ -82,15 +85,16 @@ enum figure {
 
 #define LATENCY_COUNT 8 /* members of one LATENCY_FIGURES */
 #define LOSS_FIRST FIG_tx
-#define LOSS_COUNT 9
+#define LOSS_COUNT 10
 
 extern const char *const latency_names[LATENCY_COUNT]; /* "min", "mean" ... "samples" */
-extern const char *const loss_names[LOSS_COUNT];       /* "tx", "nic" ... "unexplained" */
+extern const char *const loss_names[LOSS_COUNT];       /* "tx", "impair" ... "unexplained" */
 
 /* ---- what is measured
  * ------------------------------------------------------------------------------ */
 
-enum bench_net { NET_LOOPBACK, NET_LAB };
+/* AUTO is an option only: a lab where this host gives one, else loopback. MEMORY is sim's. */
+enum bench_net { NET_AUTO, NET_LOOPBACK, NET_LAB, NET_MEMORY };
 
 struct bench_opt {
     struct option_list backends, loads, sizes;
@@ -100,7 +104,8 @@ struct bench_opt {
     uint8_t net;    /* enum bench_net */
     uint8_t format; /* index in format_names */
     const char *output;
-    bool full, list, claims, no_coalesce;
+    bool full, list, claims, no_coalesce, live;
+    struct frames_choice frames;
 };
 
 /* One cell, with everything that a run needs to know. Plain data: the child gets it by fork. */
@@ -113,7 +118,10 @@ struct cell {
     uint64_t equal_rate;                  /* flood: what all backends are offered; 0 = -r said */
     uint16_t port;                        /* 0 = a free one */
     uint8_t net;
-    bool no_coalesce;
+    bool no_coalesce, live;
+    bool frames;           /* the backend's: our own stack does layers 2 to 4 */
+    const char *no_af_xdp; /* dpdk in the lab: why it is over AF_PACKET; NULL: it is not */
+    struct frames_choice choice;
     int cores[WORKERS_MAX]; /* the workers' */
     int generator_core;
 };
@@ -125,6 +133,9 @@ bool load_is_stream(
     enum weir_load load); /* tcp and connect: a packet reads as a request or connection */
 bool load_is_one_way(enum weir_load load); /* flood and stream */
 bool is_naive(const char *backend);        /* the yardstick of every ratio */
+/* Impaired, captured, or in memory: never compared with another. */
+bool cell_alone(const struct cell *cell);
+const char *net_name(unsigned net); /* "lab" */
 
 /* What one run gave. Plain data: it crosses the pipe as bytes. */
 struct sample {
@@ -159,6 +170,12 @@ struct row {
     const struct sample *last; /* for lines and modes; NULL: nothing ran */
 };
 
+/* A load that a backend cannot do, or that says nothing of it. */
+struct absent {
+    const char *backend, *why; /* static */
+    enum weir_load load;
+};
+
 /* All runs of one command: cells in the order of the report, samples[cell][round]. */
 struct bench {
     struct bench_opt opt;
@@ -171,7 +188,12 @@ struct bench {
     uint64_t start_ns, end_ns;
     struct row *rows; /* of each cell, after bench_rows */
     struct weir_host host;
-    int stopped; /* the signal that ended it early, 0 = none */
+    struct weir_backend_info backends[BACKENDS_MAX]; /* as probed at the start */
+    unsigned backend_count;
+    struct absent absent[ABSENT_MAX];
+    unsigned absent_count;
+    char hint[REASON_BYTES]; /* what more this host could measure, and how; "" where nothing */
+    int stopped;             /* the signal that ended it early, 0 = none */
 };
 
 /* samples[round] of a cell; its `bytes` are 0 where nothing ran yet. */

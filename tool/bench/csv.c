@@ -43,7 +43,9 @@ static void head_of(FILE *out, const char *object, const char *const *names, uns
 
 static void head(FILE *out)
 {
-    fputs("backend,load,size,workers,connections,valid,reason,generator_bound,offered_pps,pps,gbps,"
+    fputs("backend,load,size,workers,connections,net,impaired,captured,valid,reason,generator_"
+          "bound,"
+          "offered_pps,pps,gbps,"
           "vs_naive,"
           "cost_vs_naive,sent,received,errors",
           out);
@@ -64,7 +66,9 @@ static void what(FILE *out, const struct row *row)
             row->cell.workers);
     if (row->cell.connections)
         fprintf(out, "%u", row->cell.connections);
-    fprintf(out, ",%s,", row->valid ? "true" : "false");
+    fprintf(out, ",%s,%s,%s,%s,", net_name(row->cell.net),
+            weir_impair_any(&row->cell.choice.impair) ? "true" : "false",
+            row->cell.choice.pcap ? "true" : "false", row->valid ? "true" : "false");
     text(out, row->reason);
     fprintf(out, ",%s", row->generator_bound ? "true" : "false");
 }

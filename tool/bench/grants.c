@@ -45,7 +45,7 @@ static struct weir_why *find(const struct lines *l, const char *where)
  * -------------------------------------------------------------------- */
 
 /* The engine tells one refusal of its memory: that of hugepages hides that of the lock. */
-static void memory_lock(struct lines *l)
+static void memory_lock(const struct cell *cell, struct lines *l)
 {
     const struct weir_why *buffers = find(l, "buffers");
     struct rlimit limit = {0};
@@ -54,6 +54,10 @@ static void memory_lock(struct lines *l)
         return;
     if (!strstr(buffers->what, "not locked")) {
         add(l, 0, "memory lock", "", "all buffers");
+        return;
+    }
+    if (is_dpdk(cell->backend)) {
+        add(l, NOT_ASKED, "memory lock", "", "the environment's memory; hugepages never need it");
         return;
     }
     sscanf(buffers->what, "%lu KiB", &kib);
@@ -103,14 +107,26 @@ static void no_udp_sockets(const struct cell *cell, struct lines *l)
         "none here: no buffer size, busy poll, GRO, GSO or coalescing");
 }
 
+/* Nothing of a socket is asked for where there is none. */
+static void no_sockets(struct lines *l)
+{
+    add(l, NOT_ASKED, "sockets", "",
+        "none here: frames come and go past the kernel's stack, so no buffer size, busy poll, GRO, "
+        "GSO or coalescing");
+}
+
 unsigned grants_complete(const struct cell *cell, struct weir_why line[LINES_MAX], unsigned n)
 {
     struct lines l = {line, n};
-    memory_lock(&l);
-    if (load_is_stream(cell->load))
+    memory_lock(cell, &l);
+    if (cell->frames)
+        no_sockets(&l);
+    else if (load_is_stream(cell->load))
         no_udp_sockets(cell, &l);
     else
         udp_sockets(cell, &l);
+    if (cell->no_af_xdp)
+        add(&l, -EOPNOTSUPP, "net_af_xdp", "", "net_af_packet instead: %s", cell->no_af_xdp);
     add(&l, NOT_ASKED, "SCHED_FIFO", "",
         "a spinning worker would starve the softirq work of its core");
     return l.n;

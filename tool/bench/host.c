@@ -63,6 +63,29 @@ static void trust(const struct bench *bench, FILE *out)
                 text_percent(steal.high, most));
 }
 
+/* ---- what was not measured
+ * ------------------------------------------------------------------------- */
+
+/* One line for each reason and load, with the backends that it is of. */
+static void absent(const struct bench *bench, FILE *out)
+{
+    for (unsigned i = 0; i < bench->absent_count; i++) {
+        const struct absent *a = &bench->absent[i];
+        bool told = false;
+        for (unsigned k = 0; k < i; k++)
+            told |= bench->absent[k].load == a->load && bench->absent[k].why == a->why;
+        if (told)
+            continue;
+        fprintf(out, "left out %s on", weir_load_name(a->load));
+        for (unsigned k = i, n = 0; k < bench->absent_count; k++)
+            if (bench->absent[k].load == a->load && bench->absent[k].why == a->why)
+                fprintf(out, "%s %s", n++ ? "," : "", bench->absent[k].backend);
+        fprintf(out, ": %s\n", a->why);
+    }
+    if (bench->hint[0])
+        fprintf(out, "more     %s\n", bench->hint);
+}
+
 /* ---- host
  * ------------------------------------------------------------------------------------------ */
 
@@ -158,6 +181,7 @@ static void given(const struct bench *bench, FILE *out)
 void report_host(const struct bench *bench, FILE *out)
 {
     trust(bench, out);
+    absent(bench, out);
     machine(&bench->host, out);
     given(bench, out);
 }

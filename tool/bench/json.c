@@ -169,13 +169,48 @@ static unsigned left_out(const struct bench *bench)
     return sum;
 }
 
+static json_t *impair(const struct weir_impair *i)
+{
+    json_t *o = json_object();
+    if (!weir_impair_any(i)) {
+        json_decref(o);
+        return json_null();
+    }
+    set(o, "loss", json_real(i->loss));
+    set(o, "reorder", json_real(i->reorder));
+    set(o, "duplicate", json_real(i->duplicate));
+    set(o, "corrupt", json_real(i->corrupt));
+    set(o, "delay_ns", json_integer((json_int_t)i->delay_ns));
+    set(o, "jitter_ns", json_integer((json_int_t)i->jitter_ns));
+    set(o, "rate_bits", json_integer((json_int_t)i->rate_bits));
+    set(o, "seed", json_integer((json_int_t)i->seed));
+    return o;
+}
+
+static json_t *absent(const struct bench *bench)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < bench->absent_count; i++) {
+        json_t *o = json_object();
+        set(o, "backend", json_string(bench->absent[i].backend));
+        set(o, "load", json_string(weir_load_name(bench->absent[i].load)));
+        set(o, "why", json_string(bench->absent[i].why));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 static json_t *method(const struct bench *bench)
 {
     const struct bench_opt *opt = &bench->opt;
     json_t *o = json_object();
-    set(o, "net", json_string(net_names[opt->net]));
+    set(o, "net", json_string(net_name(opt->net)));
     set(o, "rounds", json_integer(opt->rounds));
     set(o, "seconds", number((double)opt->time_ns / 1e9));
+    set(o, "impair", impair(&opt->frames.impair));
+    set(o, "pcap", text(opt->frames.pcap));
+    set(o, "vdev", text(opt->frames.vdev));
+    set(o, "absent", absent(bench));
     set(o, "rate",
         opt->rate == OPTION_RATE_MAX ? json_string("max")
         : opt->rate                  ? json_integer((json_int_t)opt->rate)
@@ -204,6 +239,9 @@ static void result_what(json_t *o, const struct row *row)
     set(o, "workers", json_integer(row->cell.workers));
     set(o, "connections",
         row->cell.connections ? json_integer(row->cell.connections) : json_null());
+    set(o, "net", json_string(net_name(row->cell.net)));
+    set(o, "impaired", json_boolean(weir_impair_any(&row->cell.choice.impair)));
+    set(o, "captured", json_boolean(row->cell.choice.pcap != NULL));
     set(o, "valid", json_boolean(row->valid));
     set(o, "reason", text(row->reason));
     set(o, "generator_bound", json_boolean(row->generator_bound));

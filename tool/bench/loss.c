@@ -15,7 +15,7 @@
  * this many. */
 #define SEGMENTS_MAX 128
 
-enum { TX, NIC, SOFTNET, SOCKET, RING, POOL, STACK, APP, UNEXPLAINED };
+enum { TX, IMPAIR, NIC, SOFTNET, SOCKET, RING, POOL, STACK, APP, UNEXPLAINED };
 
 struct missing {
     double left;
@@ -46,6 +46,13 @@ static double merged_drops(const struct span *s, const struct cell *cell)
     return cell->load == WEIR_LOAD_STREAM ? drops * SEGMENTS_MAX : drops;
 }
 
+static double nic_drops(const struct span *s)
+{
+    const struct weir_net_drops *n = &s->net;
+    return (double)(n->nic_tx_dropped + n->nic_rx_dropped + n->nic_tx_errors + n->nic_rx_errors +
+                    n->nic_rx_missed);
+}
+
 static void network(struct missing *m, const struct span *s)
 {
     const struct weir_net_drops *n = &s->net;
@@ -53,29 +60,66 @@ static void network(struct missing *m, const struct span *s)
         m->loss[NIC] = m->loss[SOFTNET] = m->loss[STACK] = NAN;
         return;
     }
-    blame(m, NIC,
-          (double)(n->nic_tx_dropped + n->nic_rx_dropped + n->nic_tx_errors + n->nic_rx_errors +
-                   n->nic_rx_missed));
+    blame(m, NIC, nic_drops(s));
     blame(m, SOFTNET, (double)n->softnet_dropped);
     blame(m, STACK,
           (double)(n->udp_checksum + n->udp_memory + n->udp_no_port + n->ip_discarded +
                    n->ip_bad_header + n->ip_no_route));
 }
 
+/* A counter of the engine over the whole span. */
+#define SINCE(s, name) (double)((s)->after.engine.name - (s)->before.engine.name)
+
 static double app_drops(const struct span *s)
 {
-    const struct weir_counters *a = &s->after.engine, *b = &s->before.engine;
-    return (double)(s->after.refused - s->before.refused) + (double)(a->tx_error - b->tx_error) +
-           (double)(a->tx_dropped - b->tx_dropped) + (double)(a->tx_oversize - b->tx_oversize) +
-           (double)(a->tx_unreachable - b->tx_unreachable);
+    return (double)(s->after.refused - s->before.refused) + SINCE(s, tx_error) +
+           SINCE(s, tx_dropped) + SINCE(s, tx_oversize) + SINCE(s, tx_unreachable);
+}
+
+/* ---- our own stack
+ * --------------------------------------------------------------------------------- */
+
+/* The device, or another worker's ring, had no room. */
+static double ring_drops(const struct span *s)
+{
+    return SINCE(s, rx_ring_full) + SINCE(s, tx_ring_full) + SINCE(s, rx_device_errors) +
+           SINCE(s, tx_device_errors) + SINCE(s, handed_full);
+}
+
+/* Frames that our stack refused. Each dropped one is in one of these: stat.h. */
+static double stack_drops(const struct span *s)
+{
+    double refused = SINCE(s, drop_short) + SINCE(s, drop_mac) + SINCE(s, drop_vlan) +
+                     SINCE(s, drop_ethertype) + SINCE(s, dishonest_length) + SINCE(s, bad_version) +
+                     SINCE(s, bad_options) + SINCE(s, bad_source) + SINCE(s, bad_checksum) +
+                     SINCE(s, partial_checksum) + SINCE(s, not_ours) + SINCE(s, no_protocol) +
+                     SINCE(s, no_port) + SINCE(s, fragment_bad) + SINCE(s, fragment_full) +
+                     SINCE(s, fragment_timeout);
+    return refused + SINCE(s, neighbour_failed) + SINCE(s, park_full) + SINCE(s, no_route);
+}
+
+/* The ring goes before the interface: what a full AF_XDP ring refuses, a veth counts as well. The
+ * kernel's own protocols have no part in it. */
+static void frame_loss(struct missing *m, const struct span *s)
+{
+    blame(m, IMPAIR, SINCE(s, fault_dropped));
+    blame(m, RING, ring_drops(s));
+    blame(m, STACK, stack_drops(s));
+    blame(m, POOL, SINCE(s, rx_truncated));
+    blame(m, APP, app_drops(s) + (double)s->load.all.corrupt);
+    blame(m, NIC, s->net_known ? nic_drops(s) : 0);
+    blame(m, SOFTNET, s->net_known ? (double)s->net.softnet_dropped : 0);
+    m->loss[SOCKET] = 0; /* no socket buffer is between the wire and us */
+    if (!s->net_known)
+        m->loss[NIC] = m->loss[SOFTNET] = NAN;
 }
 
 static void datagram_loss(struct missing *m, const struct span *s, const struct cell *cell)
 {
-    const struct weir_counters *a = &s->after.engine, *b = &s->before.engine;
+    blame(m, IMPAIR, SINCE(s, fault_dropped));
     network(m, s);
     m->loss[RING] = 0; /* a completion ring that overflows loses nothing: IORING_FEAT_NODROP */
-    blame(m, POOL, (double)(a->rx_truncated - b->rx_truncated));
+    blame(m, POOL, SINCE(s, rx_truncated));
     blame(m, APP, app_drops(s) + (double)s->load.all.corrupt);
     blame(m, SOCKET, merged_drops(s, cell));
 }
@@ -84,12 +128,20 @@ static void datagram_loss(struct missing *m, const struct span *s, const struct 
  * a request. */
 static void stream_loss(struct missing *m, const struct span *s)
 {
-    const struct weir_counters *a = &s->after.engine, *b = &s->before.engine;
+    m->loss[IMPAIR] = 0; /* of datagrams and frames only */
     m->loss[NIC] = m->loss[SOFTNET] = m->loss[RING] = m->loss[STACK] = NAN;
     blame(m, SOCKET,
           s->net_known ? (double)(s->net.tcp_listen_overflow + s->net.tcp_listen_drops) : 0);
-    blame(m, POOL, (double)(a->accept_full - b->accept_full));
+    blame(m, POOL, SINCE(s, accept_full));
     blame(m, APP, (double)(s->load.all.reset + s->load.all.unfinished + s->load.all.connect_error));
+}
+
+/* A reply that we corrupted is dropped by whoever gets it, where nobody counts it for us. */
+static void corrupted(struct missing *m, const struct span *s)
+{
+    double already = m->loss[IMPAIR];
+    blame(m, IMPAIR, SINCE(s, fault_changed));
+    m->loss[IMPAIR] += already;
 }
 
 static double received(const struct span *s, const struct cell *cell)
@@ -106,7 +158,11 @@ void span_loss(const struct span *s, const struct cell *cell, double loss[LOSS_C
     blame(&m, TX, (double)(all->tx_full + all->tx_refused + all->tx_error));
     if (load_is_stream(cell->load))
         stream_loss(&m, s);
+    else if (cell->frames)
+        frame_loss(&m, s);
     else
         datagram_loss(&m, s, cell);
+    if (cell->choice.impair.corrupt > 0)
+        corrupted(&m, s);
     loss[UNEXPLAINED] = m.left; /* below 0: more came than was sent, which span_doubt tells */
 }

@@ -8,7 +8,8 @@
  *               that is told.
  * Source        design, section 4; bench/method.md, "What a run is" and "Loads". */
 #include "bench/measure.h"
-#include "bench/bed.h"
+#include "bench/climb.h"
+#include "bench/memory.h"
 #include "bench/stats.h"
 
 #include <errno.h>
@@ -18,14 +19,6 @@
 
 #define STEAL_MAX 0.01          /* of the machine's time */
 #define STEAL_TICK_NS 10000000u /* /proc/stat counts in ticks: one alone says nothing */
-#define STREAM_RATE_MIN                                                                            \
-    500000u /* first rung of stream: below what any path of a current host receives */
-#define STREAM_RATE_MAX 64000000u
-#define STREAM_RUNGS 8u
-#define ECHO_RATE_MIN 25000u
-#define ECHO_RATE_MAX 3200000u
-#define ECHO_RUNGS 6u
-#define LATE_NS 10000000u /* lossless: a reply this long after the last send counts as lost */
 
 void sample_init(struct sample *s)
 {
@@ -47,7 +40,7 @@ void sample_refuse(struct sample *s, const char *format, ...)
     va_end(args);
 }
 
-static void refuse_why(struct sample *s, int rc, const struct weir_why *why)
+void sample_refuse_why(struct sample *s, int rc, const struct weir_why *why)
 {
     char text[REASON_BYTES];
     weir_why_text(why, text, sizeof text);
@@ -57,7 +50,7 @@ static void refuse_why(struct sample *s, int rc, const struct weir_why *why)
 /* ---- the loads
  * ------------------------------------------------------------------------------------- */
 
-static void take_span(struct bed *b, const struct span *span, struct sample *s)
+void sample_take_span(const struct bed *b, const struct span *span, struct sample *s)
 {
     char reason[REASON_BYTES];
     span_figures(span, b->cell, weir_cycles_hz(), s->figure);
@@ -75,10 +68,10 @@ static bool run_once(struct bed *b, uint64_t rate, struct sample *s)
     struct span span;
     int rc = bed_run(b, &run, &span, &why);
     if (rc) {
-        refuse_why(s, rc, &why);
+        sample_refuse_why(s, rc, &why);
         return false;
     }
-    take_span(b, &span, s);
+    sample_take_span(b, &span, s);
     latency_figures(b->latency, &s->figure[FIG_latency_min]);
     if (b->cell->load == WEIR_LOAD_CONNECT) {
         latency_figures(b->setup, &s->figure[FIG_setup_min]);
@@ -94,130 +87,6 @@ static void bound_by_generator(const struct bed *b, struct sample *s)
     s->generator_bound = b->cell->connections != 1 && s->figure[FIG_busy] < 0.95;
 }
 
-/* ---- ladders
- * --------------------------------------------------------------------------------------- */
-
-struct climb {
-    struct bed *bed;
-    struct bed_run run;
-    struct span spans[WEIR_RUNGS_MAX];
-    unsigned count;
-    bool lossless;
-    struct weir_ladder_result result;
-};
-
-/* Lossless means that the receiver keeps up, and not that its buffer is deep: what is handled long
- * after the last send is lost. */
-static void one_way_lossless(const struct span *span, struct weir_rung *g)
-{
-    uint64_t behind = span->after.packets - span->end.packets;
-    g->sent = span->load.all.tried;
-    g->received = span->after.packets - span->before.packets;
-    if ((double)behind * (double)g->ns > (double)span->load.window.sent * LATE_NS)
-        g->received -= behind < g->received ? behind : g->received;
-}
-
-static int rung(struct weir_rung *g, void *arg)
-{
-    struct climb *c = arg;
-    const struct cell *cell = c->bed->cell;
-    struct span *span = &c->spans[c->count];
-    bool one_way = load_is_one_way(cell->load);
-    c->run.rate = g->rate;
-    int rc = bed_run(c->bed, &c->run, span, NULL);
-    if (rc)
-        return rc;
-    c->count++;
-    g->sent = span->load.window.sent;
-    g->received = one_way ? span->end.packets - span->start.packets : span->load.window.received;
-    g->ns = span->load.end_ns - span->load.start_ns;
-    g->idle = 1 - span_busy(span, cell->workers);
-    g->invalid = span->load.invalid.code != 0;
-    if (one_way && c->lossless)
-        one_way_lossless(span, g);
-    return 0;
-}
-
-/* No rung is an answer: because every one lost something, or because the generator failed at the
- * first already. */
-static void no_rung(const struct climb *c, struct sample *s)
-{
-    if (c->count && c->result.rungs[0].invalid)
-        refuse_why(s, c->spans[0].load.invalid.code, &c->spans[0].load.invalid);
-    else
-        sample_refuse(s, "every rate lost something");
-}
-
-/* Returns the best rung's span, or NULL: the sample says why. */
-static const struct span *climb(struct climb *c, const struct weir_ladder_opt *opt,
-                                struct sample *s)
-{
-    struct weir_ladder_opt o = *opt;
-    struct weir_why why = {0};
-    o.run = rung;
-    o.arg = c;
-    int rc = weir_ladder(&o, &c->result, &why);
-    if (rc)
-        refuse_why(s, rc, &why);
-    else if (c->result.best < 0)
-        no_rung(c, s);
-    return rc == 0 && c->result.best >= 0 ? &c->spans[c->result.best] : NULL;
-}
-
-static struct climb *climb_new(struct bed *b, unsigned rungs, uint64_t drain_ns)
-{
-    static struct climb c; /* a run climbs one ladder at a time; too large for a stack */
-    memset(&c, 0, sizeof c);
-    c.bed = b;
-    c.run.ns = b->cell->time_ns / rungs;
-    c.run.drain_ns = drain_ns;
-    return &c;
-}
-
-static void stream_ladder(struct bed *b, struct sample *s)
-{
-    struct climb *c = climb_new(b, STREAM_RUNGS, 0);
-    const struct weir_ladder_opt opt = {.goal = WEIR_LADDER_GOODPUT,
-                                        .rate_min = STREAM_RATE_MIN,
-                                        .rate_max = STREAM_RATE_MAX,
-                                        .unpaced = 1,
-                                        .rungs_max = STREAM_RUNGS};
-    const struct span *best = climb(c, &opt, s);
-    if (best)
-        take_span(b, best, s);
-    s->generator_bound = best && c->result.generator_bound;
-}
-
-static const struct span *lossless_ladder(struct climb *c, struct sample *s)
-{
-    const struct weir_ladder_opt opt = {.goal = WEIR_LADDER_LOSSLESS,
-                                        .rate_min = ECHO_RATE_MIN,
-                                        .rate_max = ECHO_RATE_MAX,
-                                        .rungs_max = ECHO_RUNGS};
-    c->lossless = true;
-    return climb(c, &opt, s);
-}
-
-/* The highest rate that loses nothing is about the throughput only: the rest of the row stays that
- * of the set rate. */
-static void echo_ladder(struct bed *b, struct sample *s)
-{
-    struct sample top;
-    sample_init(&top);
-    struct climb *c = climb_new(b, ECHO_RUNGS, LATE_NS);
-    const struct span *best = lossless_ladder(c, &top);
-    s->figure[FIG_latency_pps] = s->figure[FIG_offered_pps];
-    s->figure[FIG_offered_pps] = s->figure[FIG_pps] = s->figure[FIG_gbps] = NAN;
-    s->generator_bound = c->result.generator_bound;
-    if (!best)
-        return;
-    take_span(b, best, &top);
-    if (top.reason[0])
-        sample_refuse(s, "%s", top.reason);
-    for (unsigned f = FIG_offered_pps; f <= FIG_gbps; f++)
-        s->figure[f] = top.figure[f];
-}
-
 static uint64_t set_rate(const struct cell *cell, uint64_t otherwise)
 {
     return cell->rate == OPTION_RATE_MAX ? 0 : cell->rate ? cell->rate : otherwise;
@@ -228,11 +97,11 @@ static void run_load(struct bed *b, struct sample *s)
     const struct cell *cell = b->cell;
     bool own_choice = cell->rate == 0, unpaced = cell->rate == OPTION_RATE_MAX;
     if (cell->load == WEIR_LOAD_STREAM && own_choice) {
-        stream_ladder(b, s);
+        climb_stream(b, s);
     } else if (cell->load == WEIR_LOAD_ECHO) {
-        if (run_once(b, unpaced ? ECHO_RATE : set_rate(cell, ECHO_RATE), s) &&
-            (own_choice || unpaced))
-            echo_ladder(b, s);
+        bool ladder = (own_choice || unpaced) && frames_plain(&cell->choice);
+        if (run_once(b, unpaced ? ECHO_RATE : set_rate(cell, ECHO_RATE), s) && ladder)
+            climb_echo(b, s);
         else
             s->figure[FIG_latency_pps] = s->figure[FIG_offered_pps];
     } else if (run_once(b, set_rate(cell, cell->equal_rate), s)) {
@@ -306,7 +175,7 @@ static void in_bed(const struct cell *cell, struct sample *s,
         check_place(&bed, s);
         load(&bed, s);
     } else {
-        refuse_why(s, rc, &why);
+        sample_refuse_why(s, rc, &why);
         s->fatal = rc != -EADDRINUSE;
     }
     bed_close(&bed);
@@ -324,21 +193,28 @@ static void around(const struct cell *cell, struct sample *s,
     s->valid = s->ran && s->reason[0] == 0;
 }
 
-void measure(const struct cell *cell, struct sample *ret)
+/* One thread, so that no cache line has a way to go. */
+static void in_memory(const struct cell *cell, struct sample *s)
 {
-    around(cell, ret, run_load);
+    uint64_t steal = UINT64_MAX, start = weir_now_ns();
+    sample_init(s);
+    weir_steal(&steal);
+    measure_memory(cell, s);
+    check_steal(s, steal, start);
+    s->valid = s->ran && s->reason[0] == 0;
 }
 
-static void only_lossless(struct bed *b, struct sample *s)
+void measure(const struct cell *cell, struct sample *ret)
 {
-    const struct span *best = lossless_ladder(climb_new(b, ECHO_RUNGS, LATE_NS), s);
-    if (best)
-        take_span(b, best, s);
+    if (cell->net == NET_MEMORY)
+        in_memory(cell, ret);
+    else
+        around(cell, ret, run_load);
 }
 
 void measure_lossless(const struct cell *cell, struct sample *ret)
 {
-    around(cell, ret, only_lossless);
+    around(cell, ret, climb_lossless);
 }
 
 uint64_t measure_limit_ns(const struct cell *cell)

@@ -3,7 +3,7 @@
 #ifndef WEIR_TOOL_BENCH_MEASURE_H
 #define WEIR_TOOL_BENCH_MEASURE_H
 
-#include "bench/bench.h"
+#include "bench/bed.h"
 
 #define ECHO_RATE 25000u /* round trips a second: 12,500 in half a second, enough for p99.9 */
 
@@ -22,5 +22,10 @@ void sample_init(struct sample *sample);
 /* Mark a sample as not valid, if it is not already, with a reason as of printf. */
 __attribute__((format(printf, 2, 3))) void sample_refuse(struct sample *sample, const char *format,
                                                          ...);
+
+void sample_refuse_why(struct sample *sample, int rc, const struct weir_why *why);
+
+/* The figures of one load run, and its doubts. */
+void sample_take_span(const struct bed *bed, const struct span *span, struct sample *sample);
 
 #endif

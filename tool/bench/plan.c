@@ -2,9 +2,8 @@
  * From the command line to the cells that are to be measured.
  *
  * In the flow   plan_options -> plan_cells -> rounds.c.
- * Invariants    every refusal is one line on stderr, before anything runs; a backend that was
- *               asked for by name and is not there is a refusal, one that was not asked for is
- *               left out. */
+ * Invariants    every refusal is one line on stderr, before anything runs. What a backend cannot do
+ *               is left out with a note, unless nothing else was asked for. */
 #include "bench/plan.h"
 #include "bench/port.h"
 
@@ -63,7 +62,12 @@ bool is_naive(const char *backend)
     return strcmp(backend, "naive") == 0;
 }
 
-__attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
+bool cell_alone(const struct cell *cell)
+{
+    return cell->net == NET_MEMORY || !frames_plain(&cell->choice);
+}
+
+int plan_refuse(const char *format, ...)
 {
     va_list args;
     fputs("weir bench: ", stderr);
@@ -72,52 +76,6 @@ __attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
     va_end(args);
     fputc('\n', stderr);
     return -EINVAL;
-}
-
-static int refuse_why(const char *what, const struct weir_why *why)
-{
-    char text[512];
-    weir_why_text(why, text, sizeof text);
-    return refuse("%s %s", what, text);
-}
-
-/* ---- backends
- * -------------------------------------------------------------------------------------- */
-
-static int backend_usable(const struct bench *bench, const struct weir_backend_info *info)
-{
-    if (!info->available)
-        return refuse_why("this host cannot run", &info->why);
-    if (info->frames && bench->opt.net != NET_LAB)
-        return refuse("%s speaks frames and needs a network of its own: add -n lab", info->name);
-    return 0;
-}
-
-/* The sockets that are there, the yardstick first. */
-static void default_backends(struct option_list *list)
-{
-    struct weir_backend_info info;
-    for (unsigned naive = 0; naive < 2; naive++)
-        for (unsigned i = 0; i < BACKENDS_MAX && weir_backend_info(i, &info) == 0; i++)
-            if (info.available && !info.frames && is_naive(info.name) != naive)
-                list->value[list->count++] = i;
-}
-
-/* Asked by name: each must be there. */
-static int choose_backends(struct bench *bench)
-{
-    struct option_list *list = &bench->opt.backends;
-    struct weir_backend_info info;
-    bool asked = list->count > 0;
-    if (!asked)
-        default_backends(list);
-    for (unsigned i = 0; i < list->count; i++) {
-        int rc = weir_backend_info((unsigned)list->value[i], &info);
-        rc = rc ? refuse("no such backend") : backend_usable(bench, &info);
-        if (rc)
-            return rc;
-    }
-    return list->count ? 0 : refuse("no backend is available; see weir bench --list");
 }
 
 static void choose_loads(struct bench *bench)
@@ -133,26 +91,39 @@ static void choose_loads(struct bench *bench)
 /* ---- cells
  * ----------------------------------------------------------------------------------------- */
 
-static int add_cell(struct bench *bench, enum weir_load load, uint32_t bytes, uint32_t connections)
+static void fill_cell(struct bench *bench, const struct weir_backend_info *info,
+                      enum weir_load load, uint32_t bytes, uint32_t connections)
 {
     const struct bench_opt *opt = &bench->opt;
-    for (unsigned b = 0; b < opt->backends.count; b++) {
-        struct weir_backend_info info;
+    struct cell *cell = &bench->cells[bench->cell_count++];
+    *cell = (struct cell){.backend = info->name,
+                          .load = load,
+                          .bytes = bytes,
+                          .workers = is_sim(info->name) ? 1 : opt->workers,
+                          .connections = connections,
+                          .time_ns = opt->time_ns,
+                          .rate = opt->rate,
+                          .port = opt->port,
+                          .net = is_sim(info->name) ? NET_MEMORY : opt->net,
+                          .no_coalesce = opt->no_coalesce,
+                          .live = opt->live,
+                          .frames = info->frames,
+                          .choice = opt->frames};
+    cell_place(cell);
+}
+
+static int add_cell(struct bench *bench, enum weir_load load, uint32_t bytes, uint32_t connections)
+{
+    const struct option_list *list = &bench->opt.backends;
+    for (unsigned b = 0; b < list->count; b++) {
+        const struct weir_backend_info *info = &bench->backends[list->value[b]];
         if (bench->cell_count == CELLS_MAX)
-            return refuse("more than %d cells: ask for fewer sizes or loads", CELLS_MAX);
-        weir_backend_info((unsigned)opt->backends.value[b], &info);
-        struct cell *cell = &bench->cells[bench->cell_count++];
-        *cell = (struct cell){.backend = info.name,
-                              .load = load,
-                              .bytes = bytes,
-                              .workers = opt->workers,
-                              .connections = connections,
-                              .time_ns = opt->time_ns,
-                              .rate = opt->rate,
-                              .port = opt->port,
-                              .net = opt->net,
-                              .no_coalesce = opt->no_coalesce};
-        cell_place(cell);
+            return plan_refuse("more than %d cells: ask for fewer sizes or loads", CELLS_MAX);
+        const char *why = backends_absent(bench, info, load);
+        if (why)
+            backends_leave_out(bench, info->name, load, why);
+        else
+            fill_cell(bench, info, load, bytes, connections);
     }
     return 0;
 }
@@ -170,7 +141,8 @@ static int add_connections(struct bench *bench, enum weir_load load, uint32_t by
 static int check_size(enum weir_load load, uint64_t bytes)
 {
     if (load == WEIR_LOAD_ECHO && bytes < ECHO_BYTES_MIN)
-        return refuse("echo needs at least %d bytes for a number and a time (-s)", ECHO_BYTES_MIN);
+        return plan_refuse("echo needs at least %d bytes for a number and a time (-s)",
+                           ECHO_BYTES_MIN);
     return 0;
 }
 
@@ -194,34 +166,82 @@ static int add_load(struct bench *bench, enum weir_load load)
 static int check_port(const struct bench_opt *opt)
 {
     const char *what;
-    if (opt->port == 0 || opt->net == NET_LAB)
+    if (opt->port == 0 || opt->net != NET_LOOPBACK)
         return 0;
     int rc = port_check(opt->port, &what);
-    return rc ? refuse("port %u (%s): %s", opt->port, what, strerror(-rc)) : 0;
+    return rc ? plan_refuse("port %u (%s): %s", opt->port, what, strerror(-rc)) : 0;
 }
 
-/* A lab that cannot be had is told now, not once a cell. */
-static int check_lab(const struct bench_opt *opt)
+/* What was asked for by name leaves nothing: told as the refusal that it is. */
+static int check_cells(const struct bench *bench)
 {
-    const struct weir_lab_opt lab_opt = {.server_core = -1};
-    struct weir_lab *lab = NULL;
-    struct weir_why why = {0};
-    if (opt->net != NET_LAB)
+    const struct absent *a = &bench->absent[0];
+    if (bench->cell_count)
         return 0;
-    if (weir_lab_open(&lab, &lab_opt, &why) != 0)
-        return refuse_why("-n lab:", &why);
-    weir_lab_close(lab);
-    return 0;
+    return plan_refuse("%s cannot be measured with %s: %s", a->backend, weir_load_name(a->load),
+                       a->why);
+}
+
+/* ---- time
+ * ------------------------------------------------------------------------------------------ */
+
+#define TIME_NS UINT64_C(500000000)
+#define TIME_LEAST_NS UINT64_C(200000000)
+/* 10,000 round trips at the set rate, and some: what the 99.9th percentile needs. */
+#define TIME_ECHO_NS UINT64_C(420000000)
+#define TIME_MEMORY_NS UINT64_C(100000000) /* millions of packets: nothing there waits */
+#define ALL_NS UINT64_C(47000000000)       /* for all first tries: some are run again */
+/* A run without its windows, as measured on a virtual machine of two cores: server, lab, canary,
+ * quiet; and what DPDK's environment takes to start. */
+#define AROUND_NS UINT64_C(160000000)
+#define AROUND_DPDK_NS UINT64_C(600000000)
+
+static uint64_t echo_ns(const struct cell *cell, uint64_t ns)
+{
+    return cell->load == WEIR_LOAD_ECHO && ns < TIME_ECHO_NS ? TIME_ECHO_NS : ns;
+}
+
+/* How long all runs take, once, with windows of `ns`. An echo has two: its rate, and a ladder. */
+static uint64_t all_take(const struct bench *bench, uint64_t ns)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < bench->cell_count; i++) {
+        const struct cell *cell = &bench->cells[i];
+        if (cell->net == NET_MEMORY)
+            sum += TIME_MEMORY_NS;
+        else
+            sum += (is_dpdk(cell->backend) ? AROUND_DPDK_NS : AROUND_NS) +
+                   (cell->load == WEIR_LOAD_ECHO ? 2 * echo_ns(cell, ns) : ns);
+    }
+    return sum * bench->opt.rounds;
+}
+
+/* Without -t: half a second a cell, and less where many are measured, so that all of it takes a
+ * minute. --full takes the time that it needs. */
+static void choose_time(struct bench *bench)
+{
+    struct bench_opt *opt = &bench->opt;
+    if (opt->time_ns)
+        return;
+    opt->time_ns = TIME_NS;
+    while (!opt->full && opt->time_ns > TIME_LEAST_NS && all_take(bench, opt->time_ns) > ALL_NS)
+        opt->time_ns -= 10000000;
+    for (unsigned i = 0; i < bench->cell_count; i++) {
+        struct cell *cell = &bench->cells[i];
+        cell->time_ns = cell->net == NET_MEMORY ? TIME_MEMORY_NS : echo_ns(cell, opt->time_ns);
+    }
 }
 
 int plan_cells(struct bench *bench)
 {
-    int rc = choose_backends(bench);
-    rc = rc ? rc : check_port(&bench->opt);
-    rc = rc ? rc : check_lab(&bench->opt);
     choose_loads(bench);
+    int rc = backends_choose(bench);
+    rc = rc ? rc : check_port(&bench->opt);
     bench->cell_count = 0;
     for (unsigned i = 0; i < bench->opt.loads.count && rc == 0; i++)
         rc = add_load(bench, (enum weir_load)bench->opt.loads.value[i]);
+    rc = rc ? rc : check_cells(bench);
+    if (rc == 0)
+        choose_time(bench);
     return rc;
 }

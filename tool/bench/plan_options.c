@@ -6,7 +6,7 @@
  *               needs no word here. */
 #include "bench/plan.h"
 
-const char *const net_names[] = {"loopback", "lab", NULL};
+static const char *const net_names[] = {"auto", "loopback", "lab", NULL}; /* enum bench_net */
 const char *const format_names[] = {"table", "json", "csv", NULL};
 
 static const char *backend_names[BACKENDS_MAX + 1];
@@ -21,16 +21,29 @@ static const struct option_row rows[] = {
              "loads to measure; without it flood, stream, echo and tcp"),
     OPT_UINT(O, workers, 'w', "workers", "N", "1", 1, WORKERS_MAX,
              "worker threads, each on a core of its own"),
-    OPT_DURATION(O, time_ns, 't', "time", "0.5", 50000000, UINT64_C(3600000000000),
-                 "how long to measure a cell in each round"),
+    OPT_DURATION(O, time_ns, 't', "time", NULL, 50000000, UINT64_C(3600000000000),
+                 "how long to measure a cell in each round; without it 0.5, and less where many "
+                 "are measured"),
     OPT_UINT(O, port, 'p', "port", "PORT", NULL, 1, 65535,
              "port to serve at; without it a free one"),
     OPT_NUMBERS(O, sizes, 's', "bytes", "BYTES", NULL, 1, 65507,
                 "payload of a datagram or request; without it 64"),
     OPT_RATE(O, rate, 'r', "rate", NULL, 1, 1000000000,
              "offered load; without it each load's own choice (see weir-bench(1))"),
-    OPT_ENUM(O, net, 'n', "net", net_names, "loopback",
-             "loopback needs no privilege; lab is a private veth pair, made by root"),
+    OPT_ENUM(O, net, 'n', "net", net_names, "auto",
+             "lab is a private veth pair, made by root; loopback needs no privilege; auto takes "
+             "the lab where it can be had"),
+    OPT_STRING(O, frames.iface, 0, "iface", "NAME", NULL,
+               "interface for xdp and dpdk; bench has no generator behind one and says what to do"),
+    OPT_UINT(O, frames.queue, 0, "queue", "N", "0", 0, 65535,
+             "receive queue for xdp and dpdk; the lab's frames arrive at queue 0, as it says"),
+    OPT_STRING(O, frames.vdev, 0, "vdev", "DEVICE", NULL,
+               "virtual device for dpdk, as EAL takes it; %i is the lab's interface; without it "
+               "net_af_xdp"),
+    OPT_IMPAIR(O, frames.impair, 0, "impair", NULL,
+               "impair what the server receives and sends, and mark the rows"),
+    OPT_STRING(O, frames.pcap, 0, "pcap", "FILE", NULL,
+               "capture what the server of one cell receives and sends, as pcapng"),
     OPT_ENUM(O, format, 'f', "format", format_names, "table", "how to report"),
     OPT_STRING(O, output, 'o', "output", "FILE", NULL,
                "where to report; without it standard output"),
@@ -39,6 +52,9 @@ static const struct option_row rows[] = {
     OPT_FLAG(O, full, 0, "full", "all loads and sizes"),
     OPT_FLAG(O, no_coalesce, 0, "no-coalesce",
              "workers look at every poll and never let dense datagrams gather"),
+    OPT_FLAG(O, live, 0, "live",
+             "a line a second and worker on stderr: packets, drops, cycles, fill of pool and "
+             "rings"),
     OPT_FLAG(O, list, 0, "list", "tell which backends this host has, why not, and what to do"),
     OPT_FLAG(O, claims, 0, "claims",
              "what is commonly claimed, beside what this host measured in this run"),
@@ -48,6 +64,8 @@ static const char *const examples[] = {
     "weir bench",
     "weir bench -b naive,epoll -l echo -t 2 --rounds 5",
     "weir bench -l flood -r 200k -f json -o flood.json",
+    "weir bench -b xdp,dpdk -l echo",
+    "weir bench -b sim",
     "weir bench --list",
     NULL,
 };
@@ -68,6 +86,11 @@ static void fill_names(void)
         backend_names[i] = info.name;
     for (unsigned i = 0; i < WEIR_LOADS; i++)
         load_names[i] = weir_load_name((enum weir_load)i);
+}
+
+const char *net_name(unsigned net)
+{
+    return net == NET_MEMORY ? "memory" : net_names[net];
 }
 
 int plan_options(int argc, char **argv, struct bench_opt *ret)

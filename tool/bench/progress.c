@@ -20,7 +20,7 @@ void progress_show(const struct bench *bench, const struct cell *cell, const cha
 {
     char name[48];
     double spent = seconds_since(bench->start_ns);
-    if (!isatty(STDERR_FILENO))
+    if (!isatty(STDERR_FILENO) || bench->opt.live) /* which has that terminal's line */
         return;
     fprintf(stderr, "\r\033[K[%u/%u] %s  %s  %s  %.0f s", done + 1, total, what,
             text_load(cell, name), cell->backend, spent);

@@ -22,7 +22,7 @@ int report_list(FILE *out);
 struct claim_answer {
     const char *what, *claimed, *by; /* by: the run that gives the figure */
     double value, low; /* what was measured; low: it is a lower bound of the ratio, shown as such */
-    char text[96];     /* "14.2 x", or "not measured: why" */
+    char text[160];    /* "14.2 x", or "not measured: why" */
     bool measured;
 };
 unsigned claims_count(void);

@@ -32,12 +32,13 @@ struct sample *bench_samples(const struct bench *bench, unsigned cell)
 
 static bool same_load(const struct cell *a, const struct cell *b)
 {
-    return a->load == b->load && a->bytes == b->bytes && a->connections == b->connections;
+    return a->load == b->load && a->bytes == b->bytes && a->connections == b->connections &&
+           a->net == b->net;
 }
 
 int bench_naive(const struct bench *bench, unsigned cell)
 {
-    for (unsigned i = 0; i < bench->cell_count; i++)
+    for (unsigned i = 0; i < bench->cell_count && !cell_alone(&bench->cells[cell]); i++)
         if (is_naive(bench->cells[i].backend) && same_load(&bench->cells[i], &bench->cells[cell]))
             return (int)i;
     return -1;
@@ -76,6 +77,21 @@ static bool settled(const struct bench *bench, unsigned index, unsigned round,
     return !n->valid || stat_same_place(n, s);
 }
 
+/* The first refusal of dpdk over AF_XDP: from here on over AF_PACKET, which every kernel has. */
+static bool fall_back(struct bench *bench, unsigned index, const struct sample *s)
+{
+    static char why[REASON_BYTES];
+    const struct cell *cell = &bench->cells[index];
+    if (!s->fatal || s->ran || !is_dpdk(cell->backend) || cell->net != NET_LAB ||
+        cell->choice.vdev || cell->no_af_xdp)
+        return false;
+    snprintf(why, sizeof why, "%s", s->reason);
+    for (unsigned i = 0; i < bench->cell_count; i++)
+        if (is_dpdk(bench->cells[i].backend))
+            bench->cells[i].no_af_xdp = why;
+    return true;
+}
+
 /* Returns 0 or -EINTR. */
 static int run(struct bench *bench, unsigned index, unsigned round, unsigned done,
                struct sample *ret)
@@ -90,6 +106,8 @@ static int run(struct bench *bench, unsigned index, unsigned round, unsigned don
             memset(ret, 0, sizeof *ret);
             return rc;
         }
+        if (fall_back(bench, index, ret))
+            continue;
         bench->runs++;
         bool good = settled(bench, index, round, ret);
         bench->left_out[index] += !good;
@@ -125,7 +143,7 @@ static int run_rounds(struct bench *bench)
 
 static bool wants_equal_rate(const struct cell *cell)
 {
-    return cell->load == WEIR_LOAD_FLOOD && cell->rate == 0;
+    return cell->load == WEIR_LOAD_FLOOD && cell->rate == 0 && cell->net != NET_MEMORY;
 }
 
 /* Two digits: a rate that people can type after -r. */
@@ -137,11 +155,12 @@ static uint64_t round_down(double rate)
 
 /* Naive is the slowest: what it sustains, all do. Where it is not measured, the first backend is
  * asked. Returns the rate, or 0 when asked to stop. A doubtful answer is taken when there is no
- * better one: it only sets a rate, and the rows have doubts of their own. */
+ * better one: it only sets a rate, and the rows have doubts of their own. An impaired path loses
+ * something at every rate, and a captured one is as fast as its disk: they are not asked. */
 static uint64_t find_equal_rate(struct bench *bench, const struct cell *cell)
 {
     double rate = NAN;
-    for (unsigned try = 0; try < TRIES_MAX; try++) {
+    for (unsigned try = 0; try < TRIES_MAX && !cell_alone(cell); try++) {
         struct sample sample;
         progress_show(bench, cell, "looking for an equal rate", 0, total_runs(bench));
         if (child_run(measure_lossless, cell, measure_limit_ns(cell), &sample))

@@ -107,8 +107,31 @@ static void stop(struct weir_engine *engine, unsigned index, void *app)
     reply_close(&s->worker[index].reply);
 }
 
+uint64_t server_late_ns(const struct cell *cell)
+{
+    return cell->choice.impair.delay_ns + cell->choice.impair.jitter_ns;
+}
+
+struct weir_crew *server_crew(struct server *s)
+{
+    return s->crew;
+}
+
+/* What every server has in common: it spins, and asks for all that helps a socket. */
+static void complete(struct weir_engine_opt *opt, struct server *s)
+{
+    const struct cell *cell = s->cell;
+    opt->backend = cell->backend;
+    opt->handler = woken;
+    opt->app = s;
+    opt->spin = opt->busy_poll = 1;
+    opt->no_coalesce = cell->no_coalesce;
+    opt->sock_bytes = GRANTS_SOCK_BYTES;
+    opt->endpoints_max = load_is_stream(cell->load) ? STREAMS_MAX : 0;
+}
+
 struct server *server_start(const struct cell *cell, const struct weir_addr *addr,
-                            struct weir_why *why)
+                            const struct weir_engine_opt *opt, struct weir_why *why)
 {
     size_t bytes = sizeof(struct server) + cell->workers * sizeof(struct worker);
     struct server *s = aligned_alloc(64, (bytes + 63) / 64 * 64);
@@ -121,23 +144,14 @@ struct server *server_start(const struct cell *cell, const struct weir_addr *add
     memset(s, 0, bytes);
     s->cell = cell;
     s->addr = *addr;
-    s->crew = weir_crew_start(&(struct weir_crew_opt){.engine = {.backend = cell->backend,
-                                                                 .handler = woken,
-                                                                 .app = s,
-                                                                 .spin = 1,
-                                                                 .busy_poll = 1,
-                                                                 .no_coalesce = cell->no_coalesce,
-                                                                 .sock_bytes = GRANTS_SOCK_BYTES,
-                                                                 .endpoints_max =
-                                                                     load_is_stream(cell->load)
-                                                                         ? STREAMS_MAX
-                                                                         : 0},
-                                                      .workers = cell->workers,
-                                                      .cores = cell->cores,
-                                                      .start = start,
-                                                      .stop = stop,
-                                                      .app = s},
-                              why);
+    struct weir_crew_opt crew = {.engine = *opt,
+                                 .workers = cell->workers,
+                                 .cores = cell->cores,
+                                 .start = start,
+                                 .stop = stop,
+                                 .app = s};
+    complete(&crew.engine, s);
+    s->crew = weir_crew_start(&crew, why);
     if (s->crew)
         return s;
     free(s);
@@ -205,8 +219,9 @@ static uint64_t ask_drops(struct server *s)
 
 void server_settle(struct server *s, uint64_t limit_ns, struct server_mark *ret)
 {
-    uint64_t now = weir_now_ns(), until = now + limit_ns, still = now, seen = arrived(s);
-    while (now < until && now - still < QUIET_NS) {
+    uint64_t now = weir_now_ns(), still = now, seen = arrived(s);
+    uint64_t late = 2 * server_late_ns(s->cell), until = now + limit_ns + late;
+    while (now < until && now - still < QUIET_NS + late) {
         pause_ns(STEP_NS);
         uint64_t more = arrived(s);
         now = weir_now_ns();

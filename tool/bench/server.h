@@ -19,11 +19,16 @@ struct server_mark {
     struct weir_counters engine; /* summed */
 };
 
-/* Start cell->workers workers on their cores, serving cell->load at `addr`.
+/* How late an impaired path may give a packet, one way. */
+uint64_t server_late_ns(const struct cell *cell);
+struct weir_crew *server_crew(struct server *server);
+
+/* Start cell->workers workers on their cores, serving cell->load at `addr`; `opt` has the device,
+ * the impairment and the capture, if any.
  * Errors  NULL with `why`.  Thread  the child's main one, in the namespace that the server is to
  *         be in */
 struct server *server_start(const struct cell *cell, const struct weir_addr *addr,
-                            struct weir_why *why);
+                            const struct weir_engine_opt *opt, struct weir_why *why);
 void server_mark(struct server *server, struct server_mark *ret);
 
 /* Wait until nothing has arrived for 10 ms, at most `limit_ns`, and mark, socket drops included. */

@@ -99,12 +99,12 @@ void latency_figures(const struct weir_histogram *h, double *first)
             first[2 + i] = (double)weir_histogram_percentile(h, percent[i]);
 }
 
-static bool loss_doubt(const double figure[], char reason[REASON_BYTES])
+static bool loss_doubt(const struct cell *cell, const double figure[], char reason[REASON_BYTES])
 {
     double sent = figure[FIG_sent], lost = figure[FIG_unexplained];
     if (lost > sent * UNEXPLAINED_MAX)
         snprintf(reason, REASON_BYTES, "%.0f of %.0f lost, and nothing explains it", lost, sent);
-    else if (-lost > sent * UNEXPLAINED_MAX)
+    else if (-lost > sent * UNEXPLAINED_MAX && cell->choice.impair.duplicate <= 0)
         snprintf(reason, REASON_BYTES, "%.0f more received than sent", -lost);
     else
         return false;
@@ -117,8 +117,7 @@ static bool core_doubt(const struct span *s, const struct cell *cell, char reaso
 {
     double had = (double)(s->end.cpu_ns - s->start.cpu_ns) / (double)(s->end.ns - s->start.ns) /
                  cell->workers;
-    if (had >= CORE_HAD ||
-        cell->net == NET_LAB) /* there the NAPI thread shares the first worker's core */
+    if (had >= CORE_HAD || cell->net == NET_LAB) /* there the NAPI thread has a part of it */
         return false;
     snprintf(reason, REASON_BYTES,
              "the workers spin, but had their cores for only %.0f %% of the window", 100 * had);
@@ -136,6 +135,6 @@ bool span_doubt(const struct span *s, const struct cell *cell, const double figu
     else if (span_handled(s, cell) == 0)
         snprintf(reason, REASON_BYTES, "nothing arrived");
     else
-        return core_doubt(s, cell, reason) || loss_doubt(figure, reason);
+        return core_doubt(s, cell, reason) || loss_doubt(cell, figure, reason);
     return true;
 }

@@ -40,7 +40,7 @@ static void begin(struct grid *g, const struct bench *bench, unsigned row, const
 
 static void note(struct grid *g, const struct row *row)
 {
-    char text[REASON_BYTES + 16];
+    char text[REASON_BYTES + 48];
     grid_cell(g, text_note(row, text, sizeof text));
 }
 
@@ -146,7 +146,7 @@ enum block { THROUGHPUT, LATENCY, LOSS };
 
 static bool belongs(const struct row *row, enum block block)
 {
-    return block != LATENCY || !load_is_one_way(row->cell.load);
+    return block != LATENCY || (!load_is_one_way(row->cell.load) && row->cell.net != NET_MEMORY);
 }
 
 static void add_row(struct grid *g, const struct bench *bench, unsigned i, enum block block,
@@ -186,13 +186,17 @@ static int print_block(const struct bench *bench, enum block block, const char *
 static void print_head(const struct bench *bench, FILE *out)
 {
     const struct bench_opt *o = &bench->opt;
+    static const char *const where[] = {"", "loopback", "a private veth pair", "wires in memory"};
     const struct cell *c = &bench->cells[0];
     fprintf(out,
             "weir bench on %s: %u round%s of %.3g s, %u spinning worker%s from core %d on, "
             "generator on core %d\n\n",
-            o->net == NET_LAB ? "a private veth pair" : "loopback", o->rounds,
-            o->rounds == 1 ? "" : "s", (double)o->time_ns / 1e9, o->workers,
-            o->workers == 1 ? "" : "s", c->cores[0], c->generator_core);
+            where[o->net], o->rounds, o->rounds == 1 ? "" : "s", (double)o->time_ns / 1e9,
+            o->workers, o->workers == 1 ? "" : "s", c->cores[0], c->generator_core);
+    if (!frames_plain(&o->frames))
+        fprintf(out, "%s: these rows are compared with nothing.\n\n",
+                o->frames.pcap ? "Captured, which costs a copy of each packet"
+                               : "Impaired on purpose");
     if (bench->stopped)
         fprintf(out, "Interrupted: this is what was measured until then.\n\n");
 }

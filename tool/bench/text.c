@@ -115,11 +115,24 @@ const char *text_loss(const double *loss, double sent, char *text, size_t bytes)
     return text;
 }
 
+/* What else a reader must know: the first of these. */
+static const char *mark(const struct row *row)
+{
+    if (weir_impair_any(&row->cell.choice.impair))
+        return "impaired";
+    if (row->cell.choice.pcap)
+        return "captured";
+    if (row->cell.net == NET_MEMORY)
+        return "in memory: cost only";
+    return row->valid && row->generator_bound ? "generator-bound" : "";
+}
+
 const char *text_note(const struct row *row, char *text, size_t bytes)
 {
-    if (!row->valid)
-        snprintf(text, bytes, "invalid: %s", row->reason);
+    const char *is = mark(row);
+    if (row->valid)
+        snprintf(text, bytes, "%s", is);
     else
-        snprintf(text, bytes, "%s", row->generator_bound ? "generator-bound" : "");
+        snprintf(text, bytes, "%s%sinvalid: %s", is, is[0] ? "; " : "", row->reason);
     return text;
 }

@@ -23,7 +23,7 @@ const char *text_times(double ratio, char text[TEXT_BYTES]);   /* "12.3", "0.41"
 /* "socket 1,234 (0.5 %), app 3"; "none"; "-" where nothing is known. */
 const char *text_loss(const double *loss, double sent, char *text, size_t bytes);
 
-/* Why a reader should take care: "invalid: reason", "generator-bound" or "". */
+/* Why a reader should take care: "impaired; invalid: reason", "generator-bound" or "". */
 const char *text_note(const struct row *row, char *text, size_t bytes);
 
 #endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ * A private network whose ends have several queues. */
+#include "lab.h"
+
+#include <sys/stat.h>
+
+static struct weir_lab *lab_or_skip(uint32_t queues)
+{
+    const struct weir_lab_opt opt = {.server_core = -1, .queues = queues, .no_threaded_napi = 1};
+    struct weir_why why = {0};
+    struct weir_lab *lab;
+    int err = weir_lab_open(&lab, &opt, &why);
+
+    if (err == -EPERM || err == -EOPNOTSUPP || err == -ENOSYS || err == -ENOSPC)
+        SKIP("%s: %s; %s", why.where, why.what, why.fix);
+    if (err)
+        fail_msg("%s: %s", why.where, why.what);
+    return lab;
+}
+
+struct looker {
+    struct weir_lab *lab;
+    enum weir_lab_side side;
+    unsigned rx, tx;
+    int err;
+};
+
+static unsigned count(const struct looker *l, const char *kind)
+{
+    char path[96];
+    struct stat st;
+    unsigned n = 0;
+
+    do
+        snprintf(path, sizeof path, "/sys/class/net/%s/queues/%s-%u",
+                 weir_lab_ifname(l->lab, l->side), kind, n);
+    while (stat(path, &st) == 0 && n++ < 64);
+    return n;
+}
+
+static void *look(void *arg)
+{
+    struct looker *l = arg;
+
+    l->err = weir_lab_enter(l->lab, l->side, NULL);
+    l->rx = count(l, "rx");
+    l->tx = count(l, "tx");
+    return NULL;
+}
+
+static void assert_queues(struct weir_lab *lab, enum weir_lab_side side, unsigned queues)
+{
+    struct looker l = {.lab = lab, .side = side};
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, look, &l), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(l.err, 0);
+    assert_int_equal(l.rx, queues);
+    assert_int_equal(l.tx, queues);
+}
+
+static void both_ends_have_as_many_as_were_asked_for(void **state)
+{
+    (void)state;
+    for (uint32_t queues = 0; queues <= 4; queues += 2) {
+        struct weir_lab *lab = lab_or_skip(queues);
+        assert_queues(lab, WEIR_LAB_CLIENT, queues ? queues : 1);
+        assert_queues(lab, WEIR_LAB_SERVER, queues ? queues : 1);
+        weir_lab_close(lab);
+    }
+}
+
+/* Its frames leave by queue 0, whatever others there are. */
+static void the_frame_generator_works_as_ever(void **state)
+{
+    struct weir_lab *lab = lab_or_skip(2);
+    struct server s = {.udp = 1, .echo = 1, .lab = lab};
+    struct weir_addr at = server_start(&s);
+    struct weir_load_opt opt = {.load = WEIR_LOAD_ECHO,
+                                .rate = 1000,
+                                .duration_ns = 100 * MS,
+                                .drain_ns = 500 * MS,
+                                .bytes = 64,
+                                .core = -1,
+                                .lab = lab,
+                                .target = at};
+    struct weir_load_result r = run_load(&opt);
+
+    (void)state;
+    server_stop(&s);
+    assert_true(r.all.sent > 0);
+    assert_int_equal(r.all.corrupt, 0);
+    assert_int_equal(r.all.received, r.all.sent);
+    weir_lab_close(lab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_ends_have_as_many_as_were_asked_for),
+        cmocka_unit_test(the_frame_generator_works_as_ever),
+    };
+
+    return run_group(tests);
+}
