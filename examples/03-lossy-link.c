@@ -68,8 +68,7 @@ static int start(struct host *host, struct weir_sim_port *port, const char *net,
 {
     struct weir_addr any = {.port = 7000};
     struct weir_engine_opt opt = {.backend = "sim", .handler = does, .app = host};
-    opt.frames.sim = port;
-    opt.frames.addresses = 1;
+    opt.frames = (struct weir_frames_opt){.sim = port, .addresses = 1};
     return weir_net_parse(net, &opt.frames.address[0]) ||
            !(host->engine = weir_engine_open(&opt, NULL)) ||
            weir_udp_open(host->engine, &any, does, host, &host->ep);
@@ -91,9 +90,9 @@ int main(int argc, char **argv)
         weir_timer(a.engine, begin_ns + i * MS, i);
     for (int rc = 1; rc > 0 && a.done < REQUESTS;)
         rc = weir_sim_step(sim, end_ns);
-    printf("%u requests, sent %u times; %u done, %u seen again; %u answered; %.3f s; "
-           "trace %016llx\n",
-           REQUESTS, a.sent, b.done, b.again, a.done, (double)(weir_sim_now(sim) - begin_ns) / 1e9,
+    double took = (double)(weir_sim_now(sim) - begin_ns) / 1e9;
+    printf("%u requests, sent %u times; %u done, %u seen again; %u answered; %.3f s; trace %llx\n",
+           REQUESTS, a.sent, b.done, b.again, a.done, took,
            (unsigned long long)weir_sim_trace(sim));
     int bad = weir_engine_close(a.engine) || weir_engine_close(b.engine) || weir_sim_close(sim);
     return bad || a.done != REQUESTS || b.done != REQUESTS;

@@ -72,6 +72,8 @@ int main(int argc, char **argv)
         fflush(stdout);
         rc = weir_run(engine);
     }
+    if (rc)
+        fprintf(stderr, "%s: %s\n", argv[3], strerror(-rc));
     weir_engine_close(engine);
     return rc ? 1 : 0;
 }

@@ -255,7 +255,8 @@ struct weir_lab_opt {
     uint32_t mtu;    /* 0 = 1,500 */
     /* Queues of each end, both ways; 0 = 1. The frame generators send through queue 0, and a frame
      * arrives at the queue of the number that it left by: only sockets, whose flows the kernel
-     * spreads over the queues by a hash of its own, reach the others. */
+     * spreads over the queues by a hash of its own, reach the others. The answer to a frame may
+     * come by any: WEIR_LOAD_ECHO with frames needs 1. */
     uint32_t queues;
     /* Receive in the softirq that follows the send, on the generator's core. For latencies:
      * waking a NAPI thread on another core puts 10 to 20 us into each round trip of a virtual

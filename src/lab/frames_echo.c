@@ -149,7 +149,10 @@ static int open_echo(struct run *r, struct echo *e)
     const int ifindex = lab_ends(r->o.lab)->ifindex[WEIR_LAB_CLIENT];
     struct frame_path path;
     uint32_t frame_bytes;
-    int err = frames_path(r, &path, &frame_bytes);
+    int err = lab_queues(r->o.lab) == 1
+                  ? frames_path(r, &path, &frame_bytes)
+                  : why_set(r->why, -EINVAL, "load", "use sockets, or a lab of one queue",
+                            "answers to frames come by queues that the generator does not see");
 
     if (!err)
         err = book_open(r, &e->book);

@@ -229,3 +229,8 @@ uint32_t lab_mtu(const struct weir_lab *lab)
 {
     return lab->o.mtu;
 }
+
+uint32_t lab_queues(const struct weir_lab *lab)
+{
+    return lab->o.queues;
+}

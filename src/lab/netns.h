@@ -28,6 +28,7 @@ struct lab_ends {
     int ifindex[2];
 };
 uint32_t lab_mtu(const struct weir_lab *lab);
+uint32_t lab_queues(const struct weir_lab *lab);
 const struct lab_ends *lab_ends(const struct weir_lab *lab);
 
 #endif
