@@ -62,8 +62,8 @@ struct weir_frames_opt {
     uint32_t fragments_max;  /* datagrams that may be under reassembly at once; 0 = 64 */
     uint64_t reassembly_ns;  /* how long one may take; 0 = 30 s */
     uint64_t tx_flush_ns;    /* dpdk: how long an unfull burst may wait; 0 = 20 us */
-    uint64_t seed;           /* of ports, IP identifications, hashes; 0 = from the clock; sim: from
-                                its network's seed */
+    uint64_t seed;           /* of ports, IP identifications, hashes; 0 = the kernel's random
+                                bytes; sim: from its network's seed */
     uint8_t promiscuous;
     uint8_t copy_mode;    /* xdp: do not ask for zero-copy */
     uint8_t generic_mode; /* xdp: the kernel's generic XDP, where the driver has none */

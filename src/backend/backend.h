@@ -241,12 +241,16 @@ void backend_lesser(struct backend *b, int code, const char *where, const char *
  * called). */
 bool txq_push(struct backend *b, struct endpoint *ep, struct weir_buf *buf,
               const struct weir_addr *to);
+/* The same of a burst, each to its buf->peer. Returns how many. */
+unsigned txq_push_many(struct backend *b, struct endpoint *ep, struct weir_buf **bufs, unsigned n);
 /* The first `n` items are done: buffers come home, items are free. Not a stream's (see
  * txq_advance). */
 void txq_pop(struct backend *b, struct endpoint *ep, unsigned n);
 /* Unlink the head without completing it: the item's buffer is the caller's tx reference now
  * (uring: until completion). */
 struct weir_buf *txq_detach(struct backend *b, struct endpoint *ep, struct weir_addr *to);
+/* The same of the first `n`, whose buffers the caller knows. */
+void txq_detach_many(struct backend *b, struct endpoint *ep, unsigned n);
 static inline struct tx_item *txq_head(struct backend *b, struct endpoint *ep)
 {
     return ep->tx_head == NIL ? NULL : &b->items[ep->tx_head];

@@ -7,8 +7,8 @@
  * ring between two engines), one in several segments or with memory of its own is copied, counted.
  *
  * Every LOOK_NS the engine looks at what costs more than a burst: link, device counters, the
- * device's clock. A virtual device has no interrupt, so a sleeping engine naps: the longer nothing
- * came, the longer, up to NAP_MAX_NS; spinning is DPDK's way. Why: docs/why/dpdk.md.
+ * device's clock. A virtual device has no interrupt, so a sleeping engine naps and looks: the longer
+ * nothing came, the longer, up to NAP_MAX_NS; spinning is DPDK's way. Why: docs/why/dpdk.md.
  * Source: DPDK's "Poll Mode Driver" guide, rte_ethdev.h, rte_mbuf_core.h. */
 #define ALLOW_EXPERIMENTAL_API /* rte_eth_read_clock, in DPDK since 19.08 */
 #include "backend/dpdk.h"
@@ -18,6 +18,7 @@
 #include <rte_version.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,26 @@ static unsigned take(struct backend *b, struct dpdk *d, struct rte_mbuf **m, uns
     return k;
 }
 
-static void look(struct backend *b, struct dpdk *d);
+/* One burst of the device's, none of one that cannot give any. */
+static unsigned receive(struct dpdk *d, struct rte_mbuf **m, unsigned n)
+{
+    if (unlikely(!atomic_load_explicit(&d->port->started, memory_order_acquire) ||
+                 atomic_load_explicit(&d->port->removed, memory_order_relaxed)))
+        return 0;
+    return rte_eth_rx_burst(d->id, d->queue, m, (uint16_t)n);
+}
+
+/* What a sleep ended with. */
+static unsigned take_early(struct backend *b, struct dpdk *d, struct weir_buf **ret, unsigned n)
+{
+    unsigned early = min_of(n, d->early);
+    unsigned k = take(b, d, d->arrived, early, ret);
+    d->early = (uint16_t)(d->early - early);
+    memmove(d->arrived, d->arrived + early, d->early * sizeof *d->arrived);
+    return k;
+}
+
+static void look(struct backend *b, struct dpdk *d, uint64_t now_ns);
 
 /* Drivers give a burst at most, however many are asked for. */
 static unsigned dpdk_rx(struct backend *b, struct weir_buf **ret, unsigned n)
@@ -123,13 +143,12 @@ static unsigned dpdk_rx(struct backend *b, struct weir_buf **ret, unsigned n)
     struct rte_mbuf *m[DPDK_BURST];
     unsigned k = 0, want, got;
     if (unlikely(b->now_ns >= d->look_ns))
-        look(b, d);
-    if (unlikely(!atomic_load_explicit(&d->port->started, memory_order_acquire) ||
-                 atomic_load_explicit(&d->port->removed, memory_order_relaxed)))
-        return 0;
+        look(b, d, b->now_ns);
+    if (unlikely(d->early))
+        k = take_early(b, d, ret, n);
     do {
         want = min_of(n - k, DPDK_BURST);
-        got = rte_eth_rx_burst(d->id, d->queue, m, (uint16_t)want);
+        got = receive(d, m, want);
         k += take(b, d, m, got, ret + k);
     } while (got == want && k < n);
     if (k)
@@ -171,9 +190,9 @@ static bool is_up(const struct dpdk *d)
            link.link_status == RTE_ETH_LINK_UP;
 }
 
-static void look(struct backend *b, struct dpdk *d)
+static void look(struct backend *b, struct dpdk *d, uint64_t now_ns)
 {
-    d->look_ns = b->now_ns + LOOK_NS;
+    d->look_ns = now_ns + LOOK_NS;
     int err = atomic_load(&d->port->removed) ? -ENODEV : is_up(d) ? 0 : -ENETDOWN;
     d->tell_link |= err != d->told_link;
     d->told_link = (int16_t)err;
@@ -267,7 +286,8 @@ static int dpdk_probe(char *modes, size_t bytes, struct weir_why *why)
         snprintf(modes, bytes, "%s, %llu hugepages of 2 MiB free", rte_version(),
                  (unsigned long long)free_bytes >> 21);
     else
-        snprintf(modes, bytes, "%s, no hugepages: plain memory", rte_version());
+        snprintf(modes, bytes, "%s, no hugepages: plain memory (sysctl vm.nr_hugepages=256)",
+                 rte_version());
     return 0;
 }
 
@@ -353,6 +373,7 @@ static struct weir_pool *pool_locked(struct backend *b, struct dpdk *d, struct w
 {
     if (dpdk_eal_start(b, why) < 0 || dpdk_thread_enter(why) < 0 || dpdk_port_hold(b, d, why) < 0)
         return NULL;
+    dpdk_port_share(b, d);
     return dpdk_pool_open(d, &b->opt.pool, rte_eth_dev_socket_id(d->id), why);
 }
 
@@ -370,17 +391,46 @@ static struct weir_pool *dpdk_pool(struct backend *b, struct weir_why *why)
     return pool;
 }
 
+/* ---- sleeping ------------------------------------------------------------------------------- */
+
+/* Whether there is a reason to poll: a frame, or something to say of the link. */
+static bool roused(struct backend *b, struct dpdk *d, uint64_t now_ns)
+{
+    if (now_ns >= d->look_ns)
+        look(b, d, now_ns);
+    if (d->early == 0)
+        d->early = (uint16_t)receive(d, d->arrived, DPDK_BURST);
+    return d->early || d->tell_link;
+}
+
+/* One nap. 1: a wake, 0: none, or -errno. `mask`: the signals that may end it. */
+static int nap(struct backend *b, struct dpdk *d, int64_t left_ns, uint64_t now_ns,
+               const sigset_t *mask)
+{
+    struct epoll_event event;
+    int64_t silent = (int64_t)(now_ns - d->arrived_ns) / 8;
+    struct timespec ts = {.tv_nsec =
+                              min_of(left_ns, min_of(max_of(silent, NAP_MIN_NS), NAP_MAX_NS))};
+    COUNT(&b->counters, syscalls, 1);
+    int n = epoll_pwait2(d->epoll_fd, &event, 1, &ts, mask);
+    return n < 0 ? -errno : n;
+}
+
+/* Signals wait for the naps, so that none passes between two of them unseen. */
 static int dpdk_wait(struct backend *b, int64_t timeout_ns)
 {
     struct dpdk *d = b->priv;
-    struct epoll_event event;
-    int64_t idle = (int64_t)(weir_now_ns() - d->arrived_ns) / 8;
-    int64_t nap = min_of(max_of(idle, NAP_MIN_NS), NAP_MAX_NS);
-    if (timeout_ns >= 0)
-        nap = min_of(nap, timeout_ns);
-    struct timespec ts = {.tv_nsec = nap};
-    COUNT(&b->counters, syscalls, 1);
-    return epoll_pwait2(d->epoll_fd, &event, 1, &ts, NULL) < 0 ? -errno : 0;
+    uint64_t now = weir_now_ns(), until = timeout_ns < 0 ? INT64_MAX : now + (uint64_t)timeout_ns;
+    sigset_t all, before;
+    int rc = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (rc == 0 && now < until && !roused(b, d, now)) {
+        rc = nap(b, d, (int64_t)(until - now), now, &before);
+        now = weir_now_ns();
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return min_of(rc, 0);
 }
 
 static const struct frame_ops frames = {

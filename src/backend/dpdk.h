@@ -4,6 +4,7 @@
  *   dpdk_eal.c    the library's start, once a process; virtual devices come and go
  *   dpdk_pool.c   a pool whose small slots are mbufs: header = the mbuf's private area
  *   dpdk_port.c   a port shared by the engines of its queues: configured, started, closed
+ *   dpdk_xsk.c    sockets that net_af_xdp leaves open
  *   dpdk_flow.c   rules that steer UDP ports to our queues
  *   dpdk_tx.c     frames to mbufs, collected and sent
  *   dpdk.c        the table of operations: receiving, the slow look, the report */
@@ -28,6 +29,16 @@ struct dpdk_rule {
     struct rte_flow *flow[2]; /* IPv4, IPv6; NULL: refused */
 };
 
+/* An AF_XDP socket of net_af_xdp's; inode 0: none. */
+struct dpdk_xsk {
+    uint64_t inode;
+    int fd;
+};
+struct dpdk_xsks {
+    unsigned n;
+    struct dpdk_xsk xsk[2 * DPDK_QUEUES_MAX];
+};
+
 /* One port of DPDK, shared by the engines of its queues. All under dpdk_lock but what is atomic. */
 struct dpdk_port {
     struct dpdk_port *next;
@@ -42,6 +53,7 @@ struct dpdk_port {
     uint32_t mtu;
     uint8_t mac[6];
     struct dpdk_rule rule[DPDK_RULES_MAX];
+    struct dpdk_xsk xsk[DPDK_QUEUES_MAX];
     struct weir_pool *orphan[DPDK_QUEUES_MAX]; /* of engines that closed before the port did */
     unsigned orphans;
     bool configured;
@@ -68,6 +80,11 @@ struct dpdk {
     struct rte_mbuf *stage[DPDK_STAGE];
     uint64_t staged_ns, took_ns; /* the oldest one's time; when the device last took one */
     uint64_t flush_ns;
+    bool out, idle_reap;           /* buffers may be with the device; it has no tx_done_cleanup */
+    uint64_t reap_ns, reap_gap_ns; /* when they are asked for next */
+
+    uint16_t early; /* frames that a sleep ended with, for the next rx */
+    struct rte_mbuf *arrived[DPDK_BURST];
 
     int time_at; /* offset of the timestamp in an mbuf, -1: none */
     uint64_t time_flag;
@@ -129,10 +146,19 @@ int dpdk_pool_register(void);
 
 /* Hold the port that the options name. Locked. */
 int dpdk_port_hold(struct backend *b, struct dpdk *d, struct weir_why *why);
+/* Give a pool that is too small what the device keeps of it. */
+void dpdk_port_share(struct backend *b, const struct dpdk *d);
 /* Configure it (the first engine), set up our queue, start it (the last one). Locked. */
 int dpdk_port_open(struct backend *b, struct dpdk *d, struct weir_why *why);
 /* Let go; the last engine closes it. Locked. */
 void dpdk_port_release(struct backend *b, struct dpdk *d);
+
+/* ---- dpdk_xsk.c ----------------------------------------------------------------------------- */
+
+/* Those of the process; the one that appeared since; close it, if it is still open. Locked. */
+void dpdk_xsk_list(struct dpdk_xsks *ret);
+struct dpdk_xsk dpdk_xsk_new(const struct dpdk_xsks *before);
+void dpdk_xsk_close(struct dpdk_xsk *one);
 
 /* ---- dpdk_flow.c ---------------------------------------------------------------------------- */
 
@@ -144,6 +170,6 @@ unsigned dpdk_tx_room(struct backend *b, unsigned n);
 void dpdk_tx(struct backend *b, const struct tx_frame *frames, unsigned n);
 void dpdk_submit(struct backend *b);
 uint64_t dpdk_next_ns(const struct backend *b);
-void dpdk_tx_close(struct dpdk *d);
+void dpdk_tx_close(struct dpdk *d); /* what was not sent, and what a sleep found, is dropped */
 
 #endif

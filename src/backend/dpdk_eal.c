@@ -181,7 +181,7 @@ static void add_memory(struct words *w, struct backend *b, const struct words *u
         return;
     }
     if (!(b->opt.pool.mem_flags & WEIR_MEM_NO_HUGE))
-        backend_lesser(b, -ENOMEM, "dpdk memory", "run sysctl vm.nr_hugepages=512",
+        backend_lesser(b, -ENOMEM, "dpdk memory", "run sysctl vm.nr_hugepages=256",
                        "hugepages: %llu of %llu free; plain pages are used",
                        (unsigned long long)have >> 21, (unsigned long long)need >> 21);
     snprintf(megabytes, sizeof megabytes, "%llu",
@@ -276,7 +276,7 @@ static const char *remedy(int err)
     case EALREADY: return "a failed start cannot be tried again: start the process anew";
     case EINVAL: return "look at the EAL arguments (weir_frames_opt.eal)";
     case ENOMEM:
-        return "reserve hugepages (sysctl vm.nr_hugepages=512), or give EAL --no-huge -m 512";
+        return "reserve hugepages (sysctl vm.nr_hugepages=256), or give EAL --no-huge -m 512";
     default: return "see DPDK's Linux guide, EAL parameters";
     }
 }
@@ -354,7 +354,7 @@ static int judge_vdev(const char *spec, struct weir_why *why)
         rte_eal_has_hugepages())
         return 0;
     return why_set(why, -ENOMEM, "dpdk",
-                   "run sysctl vm.nr_hugepages=512, or leave out zero-copy=yes",
+                   "run sysctl vm.nr_hugepages=256, or leave out zero-copy=yes",
                    "net_memif without copies needs hugepages");
 }
 

@@ -20,8 +20,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define ENTRIES 1024u /* of a ring, where the device allows: 1 ms at 1 Mpps */
+#define ENTRIES 1024u   /* of a ring, where the device allows: 1 ms at 1 Mpps */
+#define XSK_KEPT 2048u  /* net_af_xdp's ring has as many, always: ETH_AF_XDP_DFLT_NUM_DESCS */
+#define XSK_LEFT 512u   /* for what is received and sent meanwhile */
+#define BUSY_TRIES 100u /* a queue that was closed just now is free within milliseconds */
+#define BUSY_US 2000u
 #define ETH_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN)
 
 static struct dpdk_port *ports;
@@ -132,6 +137,22 @@ int dpdk_port_hold(struct backend *b, struct dpdk *d, struct weir_why *why)
     return rc;
 }
 
+static bool is_af_xdp(const struct dpdk_port *p)
+{
+    return strcmp(p->info.driver_name, "net_af_xdp") == 0;
+}
+
+void dpdk_port_share(struct backend *b, const struct dpdk *d)
+{
+    uint32_t asked = b->opt.pool.small;
+    if (!is_af_xdp(d->port) || asked == 0 || asked >= XSK_KEPT + XSK_LEFT)
+        return;
+    b->opt.pool.small = XSK_KEPT + asked;
+    backend_lesser(b, -ENOBUFS, "dpdk pool", "",
+                   "net_af_xdp keeps %u buffers; the pool has %u small ones, not %u", XSK_KEPT,
+                   b->opt.pool.small, asked);
+}
+
 /* ---- configuring it ------------------------------------------------------------------------- */
 
 /* The same bytes over and over: the hash is the same for both directions of a flow. Source: Woo and
@@ -223,6 +244,26 @@ static int queue_refused(const struct dpdk *d, int rc, const char *what, struct 
                    "%s: %s queue %u: %s", d->port->name, what, d->queue, dpdk_first_log());
 }
 
+/* The kernel gives a queue of net_af_xdp free some time after its socket was closed. */
+static int set_up_rx(struct dpdk *d, unsigned node, const struct rte_eth_rxconf *conf)
+{
+    struct dpdk_port *p = d->port;
+    struct dpdk_xsks before = {0};
+    bool xsk = is_af_xdp(p) && !(d->vdevs && strstr(d->vdevs, "shared_umem"));
+    int rc;
+    if (xsk)
+        dpdk_xsk_list(&before);
+    for (unsigned tries = 0;; tries++) {
+        rc = rte_eth_rx_queue_setup(p->id, d->queue, p->rx_entries, node, conf, d->mempool);
+        if (rc == 0 || !is_af_xdp(p) || tries == BUSY_TRIES)
+            break;
+        usleep(BUSY_US);
+    }
+    if (rc == 0 && xsk)
+        p->xsk[d->queue] = dpdk_xsk_new(&before);
+    return rc;
+}
+
 static int set_up(struct dpdk *d, struct weir_why *why)
 {
     struct dpdk_port *p = d->port;
@@ -233,7 +274,7 @@ static int set_up(struct dpdk *d, struct weir_why *why)
     tx.offloads = p->tx_offloads;
     if (p->queues > 1)
         dpdk_pool_stash(d, p->rx_entries);
-    int rc = rte_eth_rx_queue_setup(p->id, d->queue, p->rx_entries, node, &rx, d->mempool);
+    int rc = set_up_rx(d, node, &rx);
     if (rc < 0)
         return queue_refused(d, rc, "receive", why);
     rc = rte_eth_tx_queue_setup(p->id, d->queue, p->tx_entries, node, &tx);
@@ -338,6 +379,8 @@ static void close_port(struct dpdk_port *p, struct weir_pool *own)
         rte_eth_dev_stop(p->id);
     if (p->configured)
         rte_eth_dev_close(p->id);
+    for (unsigned i = 0; i < DPDK_QUEUES_MAX; i++)
+        dpdk_xsk_close(&p->xsk[i]);
     if (own)
         reclaim(p, own);
     close_orphans(p);

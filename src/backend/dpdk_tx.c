@@ -10,7 +10,8 @@
  * (a peer that is gone) loses it.
  *
  * Completion is the mbuf's way home: of a frame's own buffer into the mempool (dpdk_pool.c), of a
- * body by the callback below. Source: DPDK's "Mbuf Library", rte_mbuf.h, rte_ethdev.h. */
+ * body by the callback below. A poll that sends nothing asks the device for it, ever more rarely
+ * while it gives none. Source: DPDK's "Mbuf Library", rte_mbuf.h, rte_ethdev.h. */
 #include "backend/dpdk.h"
 
 #include <rte_ip.h>
@@ -19,8 +20,10 @@
 #include <string.h>
 
 #define STUCK_NS 1000000u /* far more than a device with room takes, far less than a person sees */
-#define ETH_BYTES 14u     /* IEEE 802.3: two addresses and a type */
-#define UDP_SUM_AT 6u     /* RFC 768: the checksum's place in the header */
+#define REAP_NS 100000u   /* as long as a busy device leaves them; one call costs 1 us at most */
+#define REAP_MAX_NS 10000000u /* a device that keeps the last few (a threshold) is asked rarely */
+#define ETH_BYTES 14u         /* IEEE 802.3: two addresses and a type */
+#define UDP_SUM_AT 6u         /* RFC 768: the checksum's place in the header */
 
 /* ---- the stage ------------------------------------------------------------------------------ */
 
@@ -45,9 +48,24 @@ static void flush(struct backend *b, struct dpdk *d)
     } while (took == want && sent < d->staged);
     if (sent == 0)
         return;
+    d->out = true;
+    d->reap_gap_ns = REAP_NS;
+    d->reap_ns = b->now_ns + (b->opt.spin ? REAP_NS : 0); /* else a sleep is near */
     d->took_ns = b->now_ns;
     d->staged = (uint16_t)(d->staged - sent);
     memmove(d->stage, d->stage + sent, d->staged * sizeof *d->stage);
+}
+
+/* Nothing is sent, and some drivers (net_af_xdp) look for what was only when something is. */
+static void reap(struct backend *b, struct dpdk *d)
+{
+    if (!d->idle_reap && rte_eth_tx_done_cleanup(d->id, d->queue, 0) == -ENOTSUP)
+        d->idle_reap = true;
+    if (d->idle_reap)
+        rte_eth_tx_burst(d->id, d->queue, d->stage, 0);
+    d->out = pool_sent(d->pool) > 0;
+    d->reap_gap_ns = min_of(2 * d->reap_gap_ns, (uint64_t)REAP_MAX_NS);
+    d->reap_ns = b->now_ns + d->reap_gap_ns;
 }
 
 static void put(struct backend *b, struct dpdk *d, struct rte_mbuf *m)
@@ -71,6 +89,8 @@ unsigned dpdk_tx_room(struct backend *b, unsigned n)
 void dpdk_submit(struct backend *b)
 {
     struct dpdk *d = b->priv;
+    if (unlikely(d->out && d->staged == 0 && b->now_ns >= d->reap_ns))
+        reap(b, d);
     if (d->staged == 0)
         return;
     if (!b->more || b->now_ns >= d->staged_ns + d->flush_ns)
@@ -82,13 +102,16 @@ void dpdk_submit(struct backend *b)
 uint64_t dpdk_next_ns(const struct backend *b)
 {
     const struct dpdk *d = b->priv;
-    return d->staged ? b->now_ns + d->flush_ns : UINT64_MAX;
+    if (d->staged)
+        return b->now_ns + d->flush_ns;
+    return d->out ? d->reap_ns : UINT64_MAX;
 }
 
 void dpdk_tx_close(struct dpdk *d)
 {
     rte_pktmbuf_free_bulk(d->stage, d->staged);
-    d->staged = 0;
+    rte_pktmbuf_free_bulk(d->arrived, d->early);
+    d->staged = d->early = 0;
 }
 
 /* ---- one frame ------------------------------------------------------------------------------ */

@@ -48,14 +48,12 @@ static uint32_t posted(const struct sim_posted *p)
 /* False: the pool had less than that. */
 static bool post(struct backend *b, struct sim_posted *p, unsigned section, uint32_t want)
 {
-    struct weir_buf *fresh[64];
     while (want) {
-        unsigned n = min_of(want, (uint32_t)array_len(fresh));
-        unsigned got = pool_take(b->pool, section, fresh, n);
-        for (unsigned i = 0; i < got; i++) {
-            buf_to_backend(fresh[i]);
-            p->buf[p->tail++ % SIM_RING] = fresh[i];
-        }
+        uint32_t at = p->tail % SIM_RING;
+        unsigned n = min_of(want, SIM_RING - at); /* as far as the ring's end */
+        unsigned got = pool_take(b->pool, section, p->buf + at, n);
+        buf_to_backend_many(p->buf + at, got);
+        p->tail += got;
         want -= got;
         if (got < n)
             return false;
@@ -169,18 +167,17 @@ static void sim_close(struct backend *b)
 static void reclaim(struct sim_rings *r)
 {
     struct weir_buf *home[64];
-    unsigned n = 0;
-    for (; r->tx_home != r->tx_done; r->tx_home++) {
-        const struct tx_frame *f = &r->tx[r->tx_home % SIM_RING];
-        home[n++] = f->buf;
-        if (unlikely(f->body))
-            home[n++] = f->body;
-        if (n < array_len(home) - 1)
-            continue;
+    while (r->tx_home != r->tx_done) {
+        unsigned some = min_of(r->tx_done - r->tx_home, (uint32_t)array_len(home) / 2), n = 0;
+        for (unsigned i = 0; i < some; i++) {
+            const struct tx_frame *f = &r->tx[(r->tx_home + i) % SIM_RING];
+            home[n++] = f->buf;
+            if (unlikely(f->body))
+                home[n++] = f->body;
+        }
+        r->tx_home += some;
         buf_tx_done_many(home, n);
-        n = 0;
     }
-    buf_tx_done_many(home, n);
 }
 
 static unsigned sim_rx(struct backend *b, struct weir_buf **ret, unsigned n)
@@ -190,13 +187,14 @@ static unsigned sim_rx(struct backend *b, struct weir_buf **ret, unsigned n)
         reclaim(r);
     n = min_of(n, r->came_tail - r->came_head);
     for (unsigned i = 0; i < n; i++) {
-        const struct sim_came *came = &r->came[r->came_head++ % SIM_RING];
+        const struct sim_came *came = &r->came[(r->came_head + i) % SIM_RING];
         struct weir_buf *buf = came->buf;
-        buf_from_backend(buf);
         buf->len = came->bytes;
         *frame_meta(buf) = (struct frame_meta){.flags = (uint16_t)came->flags};
         ret[i] = buf;
     }
+    r->came_head += n;
+    buf_from_backend_many(ret, n);
     if (n || r->starved)
         refill(b, r);
     return n;
@@ -211,11 +209,13 @@ static unsigned sim_tx_room(struct backend *b, unsigned n)
 static void sim_tx(struct backend *b, const struct tx_frame *frames, unsigned n)
 {
     struct sim_rings *r = port_of(b)->rings;
+    uint32_t at = r->tx_tail % SIM_RING, first = min_of(n, SIM_RING - at);
     assert(n <= SIM_RING - (r->tx_tail - r->tx_home));
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         assert(frames[i].bytes >= SIM_ETHER && frames[i].bytes <= SIM_FRAME_MAX);
-        r->tx[r->tx_tail++ % SIM_RING] = frames[i];
-    }
+    memcpy(r->tx + at, frames, first * sizeof *frames);
+    memcpy(r->tx, frames + first, (n - first) * sizeof *frames);
+    r->tx_tail += n;
     COUNT(&b->counters, tx_calls, 1);
 }
 

@@ -30,6 +30,53 @@ bool txq_push(struct backend *b, struct endpoint *ep, struct weir_buf *buf,
     return true;
 }
 
+/* The free items are a list as a queue is: a burst takes its beginning as it is linked. */
+unsigned txq_push_many(struct backend *b, struct endpoint *ep, struct weir_buf **bufs, unsigned n)
+{
+    const uint32_t first = b->items_free;
+    uint32_t next = first, last = NIL;
+    unsigned took = 0;
+    for (; took < n && next != NIL; took++) {
+        struct tx_item *item = &b->items[next];
+        item->buf = bufs[took];
+        item->to = bufs[took]->peer;
+        last = next;
+        next = item->next;
+    }
+    if (took == 0)
+        return 0;
+    b->items[last].next = NIL;
+    b->items_free = next;
+    b->items_used += took;
+    if (ep->tx_tail == NIL)
+        ep->tx_head = first;
+    else
+        b->items[ep->tx_tail].next = first;
+    ep->tx_tail = last;
+    ep->tx_count += took;
+    return took;
+}
+
+void txq_detach_many(struct backend *b, struct endpoint *ep, unsigned n)
+{
+    const uint32_t first = ep->tx_head;
+    uint32_t last = NIL, next = first;
+    assert(n <= ep->tx_count);
+    for (unsigned i = 0; i < n; i++) {
+        last = next;
+        next = b->items[next].next;
+    }
+    if (n == 0)
+        return;
+    b->items[last].next = b->items_free;
+    b->items_free = first;
+    b->items_used -= n;
+    ep->tx_head = next;
+    if (next == NIL)
+        ep->tx_tail = NIL;
+    ep->tx_count -= n;
+}
+
 struct weir_buf *txq_detach(struct backend *b, struct endpoint *ep, struct weir_addr *to)
 {
     uint32_t index = ep->tx_head;

@@ -96,8 +96,8 @@ static void describe_port(struct backend *b, struct xdp *x)
                        o->device, port->queues, used);
 }
 
-/* Time stamps that can be compared with ours; hashes where several engines share one queue, which
- * spread by them. Neither comes for nothing: 16 bytes of another cache line a frame, and a driver
+/* Time stamps that can be compared with ours; hashes where several engines share one queue. Neither
+ * comes for nothing: 16 bytes of another cache line a frame, and a driver
  * without hardware computes the hash. */
 static bool wants_meta(const struct backend *b, const struct xdp *x)
 {

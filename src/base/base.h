@@ -26,6 +26,9 @@ static inline bool addr_equal(const struct weir_addr *a, const struct weir_addr 
     return __builtin_memcmp(a, b, sizeof *a) == 0;
 }
 
+/* 64 bits that nobody can guess, never 0.  Cost a system call */
+uint64_t seed_random(void);
+
 /* A number that is this thread's alone for the life of the process, never 0.  Cost one TLS read */
 uint32_t thread_id(void);
 

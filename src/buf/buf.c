@@ -10,6 +10,8 @@
  * exactly one reference. tx_refs <= refs. A free slot is poisoned. */
 #include "buf/inside.h"
 
+#include <string.h>
+
 static inline void buf_ready(struct weir_buf *buf, uint32_t headroom)
 {
     assert(buf->state == WEIR_FREE && buf->refs == 0);
@@ -117,40 +119,63 @@ static void buf_put(struct weir_buf *buf, unsigned n)
         buf_free(buf);
 }
 
-/* Of the usual kind: one reference, which is of `state` and about to end; and of the same pool,
- * section and parent as the one before, so that what they share is settled once. */
-static inline bool alike(const struct weir_buf *buf, const struct weir_buf *like, unsigned state)
+/* Both counts of references as one word, and section and state as another: what is compared of each
+ * buffer of a burst. Not flags, which may have been written a moment ago: a load of both would
+ * wait for that store. */
+static inline uint32_t refs_word(const struct weir_buf *buf)
 {
-    return buf->refs == 1 && buf->tx_refs == (state == WEIR_TX) && buf->state == state &&
-           buf->section == like->section && buf->pool == like->pool &&
-           (like->section != WEIR_VIEW || buf->parent == like->parent);
+    uint32_t word;
+
+    memcpy(&word, (const char *)buf + offsetof(struct weir_buf, refs), sizeof word);
+    return word;
+}
+static inline uint16_t kind_word(const struct weir_buf *buf)
+{
+    uint16_t word;
+
+    memcpy(&word, (const char *)buf + offsetof(struct weir_buf, section), sizeof word);
+    return word;
 }
 
-/* Free the first of `bufs`, as many as are alike. Returns how many: 0 when the first is not of
- * the usual kind. */
+/* Free the first of `bufs`, as many as are of the usual kind: one reference, which is of `state` and
+ * about to end; and of the same pool, section and parent as the first, so that what they share is
+ * settled once. Returns how many: 0 when the first is not of the usual kind. */
 static inline unsigned free_alike(struct weir_buf **bufs, unsigned n, unsigned state)
 {
-    const struct weir_buf like = *bufs[0];
-    struct section *s = &like.pool->section[like.section];
+    const struct weir_buf like = {.refs = 1,
+                                  .tx_refs = state == WEIR_TX,
+                                  .section = bufs[0]->section,
+                                  .state = (uint8_t)state};
+    struct weir_pool *pool = bufs[0]->pool;
+    struct weir_buf *parent = bufs[0]->parent;
+    struct section *s = &pool->section[like.section];
     struct weir_buf **top = s->stack + s->free;
+    const bool views = like.section == WEIR_VIEW;
     unsigned i;
 
     if (unlikely(like.section == WEIR_RUN))
         return 0;
-    for (i = 0; i < n && alike(bufs[i], &like, state); i++) {
+    for (i = 0; i < n; i++) {
         struct weir_buf *buf = bufs[i];
-        if (like.section != WEIR_VIEW)
+        if (refs_word(buf) != refs_word(&like) || kind_word(buf) != kind_word(&like) ||
+            buf->pool != pool || (views && buf->parent != parent))
+            break;
+        if (!views)
             poison(buf->base, buf->room);
         buf->refs = buf->tx_refs = 0;
         buf->state = WEIR_FREE;
-        *top++ = buf;
+        top[i] = buf;
     }
     s->free += i;
     s->tx -= state == WEIR_TX ? i : 0;
-    if (like.section == WEIR_VIEW && i > 0)
-        parent_put(like.parent, i);
+    if (views && i > 0)
+        parent_put(parent, i);
     return i;
 }
+
+_Static_assert(offsetof(struct weir_buf, tx_refs) == offsetof(struct weir_buf, refs) + 2 &&
+                   offsetof(struct weir_buf, state) == offsetof(struct weir_buf, section) + 1,
+               "neighbours: two words");
 
 /* One burst's beginning, at home. Returns how many were dropped. */
 static inline unsigned drop_home(struct weir_buf **bufs, unsigned n)
@@ -201,6 +226,42 @@ void buf_from_backend(struct weir_buf *buf)
     buf->pool->section[buf->section].backend -= buf_slots(buf);
 }
 
+void buf_to_backend_many(struct weir_buf **bufs, unsigned n)
+{
+    unsigned big = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct weir_buf *buf = bufs[i];
+        assert(at_home(buf->pool) && buf->pool == bufs[0]->pool && buf->section <= WEIR_BIG);
+        assert(buf->state == WEIR_APP && buf->refs == 1);
+        buf->state = WEIR_BACKEND;
+        big += buf->section;
+    }
+    if (n == 0)
+        return;
+    bufs[0]->pool->section[WEIR_SMALL].backend += n - big;
+    bufs[0]->pool->section[WEIR_BIG].backend += big;
+}
+
+void buf_from_backend_many(struct weir_buf **bufs, unsigned n)
+{
+    unsigned big = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct weir_buf *buf = bufs[i];
+        assert(at_home(buf->pool) && buf->pool == bufs[0]->pool && buf->section <= WEIR_BIG);
+        assert(buf->state == WEIR_BACKEND);
+        buf->state = WEIR_APP;
+        big += buf->section;
+    }
+    if (n == 0)
+        return;
+    bufs[0]->pool->section[WEIR_SMALL].backend -= n - big;
+    bufs[0]->pool->section[WEIR_BIG].backend -= big;
+}
+
+_Static_assert(WEIR_SMALL == 0 && WEIR_BIG == 1, "a sum of sections counts the big ones");
+
 void buf_to_tx(struct weir_buf *buf)
 {
     assert(at_home(buf->pool) && buf->tx_refs < buf->refs);
@@ -209,6 +270,28 @@ void buf_to_tx(struct weir_buf *buf)
         return;
     buf->state = WEIR_TX;
     buf->pool->section[buf->section].tx += buf_slots(buf);
+}
+
+void buf_to_tx_many(struct weir_buf **bufs, unsigned n)
+{
+    struct section *like = n ? &bufs[0]->pool->section[bufs[0]->section] : NULL;
+    uint32_t slots = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct weir_buf *buf = bufs[i];
+        assert(at_home(buf->pool) && buf->tx_refs < buf->refs);
+        assert(buf->state == WEIR_APP || buf->state == WEIR_TX);
+        buf->flags &= (uint8_t)~WEIR_BUF_BORROWED;
+        if (unlikely(buf->tx_refs++ > 0))
+            continue;
+        buf->state = WEIR_TX;
+        if (likely(&buf->pool->section[buf->section] == like))
+            slots += buf_slots(buf);
+        else
+            buf->pool->section[buf->section].tx += buf_slots(buf);
+    }
+    if (n)
+        like->tx += slots;
 }
 
 void buf_tx_done(struct weir_buf *buf)

@@ -62,6 +62,11 @@ void pool_reclaim(struct weir_pool *pool, bool sent)
     }
 }
 
+uint32_t pool_sent(const struct weir_pool *pool)
+{
+    return pool->section[WEIR_SMALL].tx;
+}
+
 bool pool_at_home(const struct weir_pool *pool)
 {
     return at_home(pool);

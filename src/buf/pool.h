@@ -19,6 +19,9 @@ unsigned pool_take(struct weir_pool *pool, unsigned section, struct weir_buf **r
 /* APP <-> BACKEND: the kernel (a provided buffer ring, a UMEM) may write the slot. */
 void buf_to_backend(struct weir_buf *buf);
 void buf_from_backend(struct weir_buf *buf);
+/* The same of a burst of one pool, WEIR_SMALL and WEIR_BIG only. */
+void buf_to_backend_many(struct weir_buf **bufs, unsigned n);
+void buf_from_backend_many(struct weir_buf **bufs, unsigned n);
 
 /* `n` more references to a buffer, of a view as well (weir_buf_keep would copy it): what is sent
  * to many has one for each. False: refs would pass 65,535, and nothing changed. */
@@ -29,7 +32,9 @@ bool buf_ref(struct weir_buf *buf, unsigned n);
  * its parent). */
 void buf_to_tx(struct weir_buf *buf);
 void buf_tx_done(struct weir_buf *buf);
-void buf_tx_done_many(struct weir_buf **bufs, unsigned n); /* the same, in a burst */
+/* In bursts; what was lent to a handler (WEIR_BUF_BORROWED) is the transmission's from then on. */
+void buf_to_tx_many(struct weir_buf **bufs, unsigned n);
+void buf_tx_done_many(struct weir_buf **bufs, unsigned n);
 
 /* Cut `bytes` at parent->data into views of `segment` bytes (the last may be shorter) with
  * parent->peer, state APP, refs 1; each holds a reference to the parent, the caller keeps its
@@ -73,6 +78,8 @@ void pool_landed(struct weir_pool *pool, struct weir_buf **bufs, unsigned n);
 /* The device is gone and gives nothing back any more: what it had of the small slots is free. With
  * `sent` what was under transmission as well. The owner's. */
 void pool_reclaim(struct weir_pool *pool, bool sent);
+/* How many small slots are in transmission.  The owner's */
+uint32_t pool_sent(const struct weir_pool *pool);
 /* Whether this is the pool's own thread. */
 bool pool_at_home(const struct weir_pool *pool);
 /* Whether the pool is over another's memory: its small slots, or the slot that a view lies in. */

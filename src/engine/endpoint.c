@@ -109,7 +109,8 @@ int64_t weir_ep_drops(struct weir_engine *e, weir_ep handle)
     struct endpoint *ep = endpoint_get(&e->b, handle);
     if (!ep)
         return -EBADF;
-    return e->b.frames ? 0 : socket_drops(ep->fd); /* no socket buffer is between us and the device */
+    return e->b.frames ? 0
+                       : socket_drops(ep->fd); /* no socket buffer is between us and the device */
 }
 
 int64_t weir_ep_mtu(struct weir_engine *e, weir_ep handle)
@@ -144,15 +145,13 @@ static void refuse(struct weir_engine *e, struct endpoint *ep)
     COUNT(&e->b.counters, tx_full, 1);
 }
 
-/* One buffer from its owner into the queue: the reference becomes a transmission's. */
-static bool queue(struct weir_engine *e, struct endpoint *ep, struct weir_buf *buf,
-                  const struct weir_addr *to)
+/* How many of the first may be sent by their length. */
+static unsigned fitting(struct weir_buf *const *bufs, unsigned n, uint32_t max)
 {
-    if (unlikely(!txq_push(&e->b, ep, buf, to)))
-        return false;
-    buf->flags &= (uint8_t)~WEIR_BUF_BORROWED;
-    buf_to_tx(buf);
-    return true;
+    unsigned i = 0;
+    while (i < n && bufs[i]->len <= max)
+        i++;
+    return i;
 }
 
 int weir_send(struct weir_engine *e, weir_ep handle, struct weir_buf **bufs, unsigned n)
@@ -161,14 +160,11 @@ int weir_send(struct weir_engine *e, weir_ep handle, struct weir_buf **bufs, uns
     int rc = may_send(ep);
     if (rc)
         return rc;
-    uint32_t max = ep->kind == EP_UDP ? UDP_PAYLOAD_MAX : INT32_MAX, free = room(e, ep);
-    unsigned took = 0;
-    bool fits = true, queued = true;
-    while (took < n && took < free && queued) {
-        fits = bufs[took]->len <= max;
-        queued = fits && queue(e, ep, bufs[took], &bufs[took]->peer);
-        took += queued;
-    }
+    unsigned most = min_of(n, room(e, ep));
+    unsigned fit = fitting(bufs, most, ep->kind == EP_UDP ? UDP_PAYLOAD_MAX : INT32_MAX);
+    unsigned took = txq_push_many(&e->b, ep, bufs, fit);
+    buf_to_tx_many(bufs, took); /* a reference of each becomes a transmission's */
+    bool fits = took < fit || fit == most;
     if (!fits && !took)
         return -EMSGSIZE;
     if (took < n && fits)

@@ -27,7 +27,7 @@ static struct weir_engine *engine_of(struct backend *b)
 
 static uint64_t seed_of(const struct weir_engine_opt *opt)
 {
-    return opt->frames.seed ? opt->frames.seed : weir_now_ns() | 1;
+    return opt->frames.seed ? opt->frames.seed : seed_random();
 }
 
 static int open_stack(struct weir_engine *e, struct weir_why *why)
@@ -160,16 +160,18 @@ static void frames_resume(struct backend *b, struct endpoint *ep)
 void frames_tell(struct weir_engine *e, const struct stack_datagram *got, unsigned n)
 {
     struct backend *b = &e->b;
+    struct weir_event *event = b->events + b->n_events;
     uint64_t bytes = 0;
     for (unsigned i = 0; i < n; i++) {
-        bytes += got[i].buf->len;
-        struct weir_event *event =
-            backend_emit(b, endpoint_at(b, got[i].socket), WEIR_DATAGRAM, got[i].buf);
-        if (unlikely(got[i].rx_ns)) {
-            event->rx_ns = got[i].rx_ns;
-            event->flags |= WEIR_RX_STAMPED;
-        }
+        const struct stack_datagram *d = &got[i];
+        bytes += d->buf->len;
+        event[i] = (struct weir_event){.kind = WEIR_DATAGRAM,
+                                       .flags = d->rx_ns ? WEIR_RX_STAMPED : 0,
+                                       .ep = endpoint_at(b, d->socket)->handle,
+                                       .buf = d->buf,
+                                       .rx_ns = d->rx_ns ? d->rx_ns : b->now_ns};
     }
+    b->n_events += n;
     COUNT(&b->counters, rx_packets, n);
     COUNT(&b->counters, rx_bytes, bytes);
 }
@@ -267,36 +269,59 @@ static void not_sent(struct backend *b, int err)
     }
 }
 
+/* The beginning of the queue. */
+static unsigned look(struct backend *b, const struct endpoint *ep, struct stack_send *ret)
+{
+    unsigned n = min_of(ep->tx_count, BURST);
+    for (unsigned i = 0, at = ep->tx_head; i < n; i++, at = b->items[at].next)
+        ret[i] = (struct stack_send){.buf = b->items[at].buf, .to = &b->items[at].to};
+    return n;
+}
+
+/* One that is not as usual. Returns how many frames, or -ENOBUFS. */
+static int build_one(struct weir_engine *e, uint32_t socket, const struct stack_send *send,
+                     struct tx_frame *frames, unsigned room)
+{
+    struct backend *b = &e->b;
+    uint32_t len = send->buf->len;
+    int rc = stack_udp_out(e->stack, socket, send->buf, send->to, frames, room, b->now_ns);
+    if (rc == -ENOBUFS)
+        return rc;
+    if (rc >= 0) {
+        COUNT(&b->counters, tx_packets, 1);
+        COUNT(&b->counters, tx_bytes, len);
+        return rc;
+    }
+    not_sent(b, rc);
+    buf_tx_done(send->buf);
+    return 0;
+}
+
 /* Datagrams of the queue become frames, as many as fit. Returns how many frames; *stuck: the next
  * one does not fit. */
 static unsigned build(struct weir_engine *e, struct endpoint *ep, struct tx_frame *frames,
                       unsigned room, bool *stuck)
 {
     struct backend *b = &e->b;
-    unsigned n = 0, packets = 0;
-    uint64_t bytes = 0;
+    struct stack_send send[BURST];
+    uint32_t socket = endpoint_index(ep);
+    unsigned n = 0, at = 0, end = look(b, ep, send);
     *stuck = false;
-    while (ep->tx_count && n < room) {
-        struct tx_item *item = txq_head(b, ep);
-        uint32_t len = item->buf->len;
-        int rc = stack_udp_out(e->stack, endpoint_index(ep), item->buf, &item->to, frames + n,
-                               room - n, b->now_ns);
-        if (rc == -ENOBUFS) {
-            *stuck = true;
+    while (at < end && n < room && !*stuck) {
+        struct stack_sent sent = stack_udp_burst(e->stack, socket, send + at,
+                                                 min_of(end - at, room - n), frames + n, b->now_ns);
+        COUNT(&b->counters, tx_packets, sent.packets);
+        COUNT(&b->counters, tx_bytes, sent.bytes);
+        at += (unsigned)sent.packets;
+        n += (unsigned)sent.packets;
+        if (at == end || n == room)
             break;
-        }
-        if (rc < 0) {
-            not_sent(b, rc);
-            txq_pop(b, ep, 1);
-            continue;
-        }
-        txq_detach(b, ep, NULL);
-        n += (unsigned)rc;
-        packets++;
-        bytes += len;
+        int rc = build_one(e, socket, send + at, frames + n, room - n);
+        *stuck = rc < 0;
+        at += rc >= 0;
+        n += rc > 0 ? (unsigned)rc : 0;
     }
-    COUNT(&b->counters, tx_packets, packets);
-    COUNT(&b->counters, tx_bytes, bytes);
+    txq_detach_many(b, ep, at);
     return n;
 }
 

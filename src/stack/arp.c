@@ -21,7 +21,9 @@ static void answer(struct stack *s, struct weir_buf *frame, const struct arp *as
                    uint64_t now_ns)
 {
     struct arp arp = {.op = ARP_REPLY};
-    if (!control_may(s, &s->control->found, now_ns)) {
+    uint8_t ip[16];
+    ip_from_4(ip, asked->src_ip);
+    if (!control_may_find(s, ip, asked->src_mac, now_ns)) {
         frame_drop(frame);
         return;
     }

@@ -20,6 +20,8 @@
 #define ANSWERS_BURST 50u
 #define ERRORS_EACH 1u
 #define ERRORS_EACH_BURST 6u
+#define KNOWN_EACH 1u       /* RFC 4861, 10: RETRANS_TIMER: nobody honest asks more often */
+#define KNOWN_EACH_BURST 3u /* and MAX_UNICAST_SOLICIT */
 
 /* ---- birth and death ------------------------------------------------------------------------- */
 
@@ -48,7 +50,8 @@ int control_open(struct stack *s, struct weir_why *why)
         return why_set(why, -ENOMEM, "stack", "", "no memory for rate limits");
     c->found = c->echo = c->errors = limit_of(ANSWERS, ANSWERS_BURST);
     c->each = limits_open(ERRORS_EACH, ERRORS_EACH_BURST, stack_random(s), why);
-    if (!c->each)
+    c->known = limits_open(KNOWN_EACH, KNOWN_EACH_BURST, stack_random(s), why);
+    if (!c->each || !c->known)
         return -ENOMEM;
     int rc = 0;
     if (s->opt.shared)
@@ -69,7 +72,7 @@ void control_close(struct stack *s)
     if (!s->opt.shared)
         neighbours_close(s->near);
     if (s->control)
-        limits_close(s->control->each);
+        limits_close(s->control->each), limits_close(s->control->known);
     free(s->control);
 }
 
@@ -168,6 +171,13 @@ bool control_learn(struct stack *s, const uint8_t ip[16], const uint8_t *mac, un
     if (number != NO_CELL)
         release(s, number, mac);
     return !spoofed;
+}
+
+bool control_may_find(struct stack *s, const uint8_t ip[16], const uint8_t mac[6], uint64_t now_ns)
+{
+    if (neighbours_in_use(s->near, ip, mac) && limits_take(s->control->known, ip, now_ns))
+        return true;
+    return control_may(s, &s->control->found, now_ns);
 }
 
 static void ask(struct stack *s, const struct neighbour_task *task)

@@ -13,10 +13,11 @@
 /* Answers to what anybody can make us say are limited by kind, so that a flood of one kind does not
  * silence the others. */
 struct control {
-    struct limit found;  /* answers of ARP and neighbour discovery */
-    struct limit echo;   /* echo replies */
-    struct limit errors; /* ICMP errors in all */
-    struct limits *each; /* and to each destination */
+    struct limit found;   /* answers of ARP and neighbour discovery */
+    struct limit echo;    /* echo replies */
+    struct limit errors;  /* ICMP errors in all */
+    struct limits *each;  /* and to each destination */
+    struct limits *known; /* of `found`, to each neighbour in use */
 };
 
 /* A token for an answer; false: there is none, counted. */
@@ -27,6 +28,10 @@ static inline bool control_may(struct stack *s, struct limit *limit, uint64_t no
     COUNT(s->counters, icmp_limited, 1);
     return false;
 }
+
+/* A token for an answer of ARP or neighbour discovery. Who is in use here has a bucket of its own: a
+ * flood by strangers cannot make it forget us. What is asked in its name only tells it once more. */
+bool control_may_find(struct stack *s, const uint8_t ip[16], const uint8_t mac[6], uint64_t now_ns);
 
 /* Is the frame ours to write to? Else it is another worker's, or shared. */
 static inline bool control_is_own(const struct stack *s, const struct weir_buf *frame)

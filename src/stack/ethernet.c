@@ -211,6 +211,8 @@ void ethernet_in(struct arrival *a, struct weir_buf *frame)
         DROP(s, frame, drop_vlan);
     else if (!mac_equal(eth.dst, s->mac) && !mac_is_our_group(s, eth.dst))
         DROP(s, frame, drop_mac);
+    else if (mac_is_multicast(eth.src)) /* IEEE 802.3, 3.2.3; our answer would go to everybody */
+        DROP(s, frame, bad_source);
     else
         typed_in(a, frame, &eth, (size_t)l3);
 }

@@ -70,14 +70,13 @@ static void echo6(struct stack *s, struct weir_buf *frame, const struct ip6 *ip,
     stack_push(s, buf);
 }
 
-/* False: malformed, counted. */
+/* False: malformed, counted. One with a wrong checksum is no ICMP message, whatever it says. */
 static bool parse(struct stack *s, const uint8_t *p, uint32_t n, uint64_t pseudo, struct icmp *ret)
 {
     int bad = icmp_parse(p, n, pseudo, ret);
-    if (bad == -WIRE_CHECKSUM)
-        COUNT(s->counters, bad_checksum, 1);
-    else
-        COUNT(s->counters, icmp_bad, bad < 0);
+    COUNT(s->counters, bad_checksum, bad == -WIRE_CHECKSUM);
+    COUNT(s->counters, icmp_in, bad != -WIRE_CHECKSUM);
+    COUNT(s->counters, icmp_bad, bad < 0 && bad != -WIRE_CHECKSUM);
     return bad >= 0;
 }
 
@@ -87,7 +86,6 @@ void icmp4_in(struct stack *s, struct weir_buf *frame, const struct ip4 *ip, siz
     struct message m = {l3 + ip->header_bytes, (uint32_t)ip->total - ip->header_bytes};
     const uint8_t *p = frame->data + m.at;
     struct icmp icmp;
-    COUNT(s->counters, icmp_in, 1);
     bool good = parse(s, p, m.n, 0, &icmp);
     if (good && icmp.type == ICMP_ECHO && icmp.code == 0 && s->answers) {
         echo4(s, frame, ip, &m, now_ns);
@@ -108,7 +106,6 @@ void icmp6_in(struct stack *s, struct weir_buf *frame, const struct ip6 *ip, siz
     struct message m = {l3 + head, IP6_BYTES + ip->bytes - head};
     const uint8_t *p = frame->data + m.at;
     struct icmp icmp;
-    COUNT(s->counters, icmp_in, 1);
     if (!parse(s, p, m.n, checksum_pseudo6(ip->src, ip->dst, IP_ICMP6, m.n), &icmp)) {
         frame_drop(frame);
         return;

@@ -56,6 +56,9 @@ struct sock {
     bool any;       /* rank > 0 */
     uint32_t next;  /* of the same port: socket number + 1, 0 = the last */
     uint32_t epoch; /* which of its uses this is */
+    /* socket_serves of IPv4, in one step: where mask4 is set, the address is ip4, as it lies in
+     * memory. Of one address of IPv6 that is 0, which no address of ours is. */
+    uint32_t ip4, mask4;
 };
 
 struct flow;
@@ -104,6 +107,51 @@ struct stack {
     struct reassembly *parts;
     struct control *control; /* whatever control.c keeps: buckets and the like */
 };
+
+static inline uint16_t half_at(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, 2);
+    return v;
+}
+static inline uint32_t word_at(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+static inline uint64_t long_at(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+
+/* checksum_add of what is usual here, the bytes of a small datagram: 64-bit words, whose carries are
+ * counted in the upper half. Its last bytes are read with those in front of them, which come out
+ * again, so at least 8 are needed. */
+__extension__ typedef unsigned __int128 sum_wide;
+
+static inline uint64_t sum_add(uint64_t sum, const uint8_t *p, size_t n)
+{
+    if (unlikely(n < 8 || n > CHECKSUM_INLINE_BYTES))
+        return checksum_add_long(sum, p, n);
+    const unsigned rest = 8 * (n & 7), out = 63 - rest; /* bits; 64 of them go in two steps */
+    const uint64_t last = long_at(p + n - 8);
+    sum_wide wide = sum;
+    for (; n >= 32; n -= 32, p += 32) {
+        wide += long_at(p);
+        wide += long_at(p + 8);
+        wide += long_at(p + 16);
+        wide += long_at(p + 24);
+    }
+    for (; n >= 8; n -= 8, p += 8)
+        wide += long_at(p);
+    /* in memory order: the bytes that remain are the first of their word */
+    wide += __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? last >> 1 >> out : last << 1 << out;
+    const uint64_t low = (uint64_t)wide;
+    return (low >> 32) + (uint32_t)low + (uint64_t)(wide >> 64);
+}
 
 static inline bool ip_is_4(const uint8_t ip[16])
 {
@@ -184,6 +232,15 @@ static inline uint32_t socket_find(const struct stack *s, const uint8_t ip[16], 
 {
     for (uint32_t at = s->port[port]; at; at = s->sock[at - 1].next)
         if (socket_serves(&s->sock[at - 1], ip))
+            return at - 1;
+    return NO_SOCKET;
+}
+
+/* The same for the IPv4 address `ip4`, as it lies in memory, which is one of ours. */
+static inline uint32_t socket_find4(const struct stack *s, uint32_t ip4, uint16_t port)
+{
+    for (uint32_t at = s->port[port]; at; at = s->sock[at - 1].next)
+        if (((ip4 ^ s->sock[at - 1].ip4) & s->sock[at - 1].mask4) == 0)
             return at - 1;
     return NO_SOCKET;
 }

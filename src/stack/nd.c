@@ -43,12 +43,12 @@ static void advertise(struct stack *s, struct weir_buf *frame, const struct ip6 
     struct nd nd = {.type = ICMP6_ADVERTISEMENT, .override = true, .has_mac = true};
     bool probe = ip_is_zero(ip->src); /* nobody to answer to: RFC 4861, 7.2.4 */
     uint8_t dst[16], mac[6];
-    if (!control_may(s, &s->control->found, now_ns)) {
+    memcpy(dst, probe ? all_nodes : ip->src, 16);
+    memcpy(mac, asked->has_mac ? asked->mac : frame->data + 6, 6);
+    if (!control_may_find(s, dst, mac, now_ns)) {
         frame_drop(frame);
         return;
     }
-    memcpy(dst, probe ? all_nodes : ip->src, 16);
-    memcpy(mac, asked->has_mac ? asked->mac : frame->data + 6, 6);
     if (probe)
         group_mac(dst, mac);
     memcpy(nd.target, asked->target, 16);

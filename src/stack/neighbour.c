@@ -219,6 +219,16 @@ int neighbours_use(struct neighbours *n, const uint8_t ip[16], uint8_t mac[6], u
     return neighbour_state(n, i);
 }
 
+bool neighbours_in_use(const struct neighbours *n, const uint8_t ip[16], const uint8_t mac[6])
+{
+    uint8_t known[6];
+    uint32_t number = cells_find(&n->cells, ip);
+    if (number == NO_CELL || neighbour_state(n, number) < NEIGHBOUR_STALE)
+        return false;
+    word_mac(cells_word(&n->cells, number), known);
+    return !n->note[number].unasked && memcmp(mac, known, 6) == 0;
+}
+
 void neighbours_stats(const struct neighbours *n, struct neighbours_stats *ret)
 {
     *ret = (struct neighbours_stats){.count = n->cells.count,

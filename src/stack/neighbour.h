@@ -63,6 +63,9 @@ void neighbours_changed(struct neighbours *n); /* the writer's: a new generation
 int neighbours_use(struct neighbours *n, const uint8_t ip[16], uint8_t mac[6], uint32_t *number,
                    uint64_t now_ns);
 
+/* Is `ip` known by this MAC, and was it sent to? Not a use by itself. */
+bool neighbours_in_use(const struct neighbours *n, const uint8_t ip[16], const uint8_t mac[6]);
+
 /* What a packet says of a neighbour. */
 #define NEIGHBOUR_ANSWERS 1u   /* it says that it answers a question */
 #define NEIGHBOUR_OVERRIDES 2u /* ARP, or the override flag: the MAC replaces another */

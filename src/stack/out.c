@@ -23,7 +23,7 @@ static inline uint16_t udp_sum(const struct flow *f, const uint8_t *payload, uin
     uint64_t sum = f->pseudo + bytes;
     if (partial)
         return checksum_fold(sum);
-    uint16_t field = checksum_finish(checksum_add(sum + f->rest_sum + bytes, payload, len));
+    uint16_t field = checksum_finish(sum_add(sum + f->rest_sum + bytes, payload, len));
     return field ? field : UINT16_MAX;
 }
 
@@ -34,7 +34,8 @@ static inline void put_head(const struct flow *f, uint8_t *head, const uint8_t *
     uint8_t *udp;
     if (likely(f->head_bytes == IP4_HEAD)) {
         uint16_t total = __builtin_bswap16((uint16_t)(len + IP4_BYTES + UDP_BYTES));
-        uint16_t field = checksum_finish((uint64_t)f->ip_sum + total);
+        uint32_t sum = f->ip_sum + total; /* at most 0x1fffe: one carry */
+        uint16_t field = (uint16_t) ~(sum + (sum >> 16));
         memcpy(head, f->head, IP4_HEAD);
         memcpy(head + ETH_BYTES + 2, &total, 2);
         memcpy(head + ETH_BYTES + 10, &field, 2);
@@ -69,8 +70,8 @@ struct weir_buf *out_take(struct stack *s, uint32_t head, uint32_t len)
 }
 
 /* A header of its own, and the datagram as the frame's body. */
-static int send_gathered(struct stack *s, const struct flow *f, struct weir_buf *body, bool partial,
-                         struct tx_frame *ret)
+static noinline int send_gathered(struct stack *s, const struct flow *f, struct weir_buf *body,
+                                  bool partial, struct tx_frame *ret)
 {
     struct weir_buf *buf = out_take(s, f->head_bytes, 0);
     if (!buf)
@@ -85,8 +86,8 @@ static int send_gathered(struct stack *s, const struct flow *f, struct weir_buf 
 
 /* Somebody else still reads the payload: it is copied. Where no slot is large enough just now,
  * fragments always find one: a pool may have a single large slot, and the payload lies in it. */
-static int send_copied(struct stack *s, const struct flow *f, struct weir_buf *from, bool partial,
-                       struct tx_frame *ret, unsigned room)
+static noinline int send_copied(struct stack *s, const struct flow *f, struct weir_buf *from,
+                                bool partial, struct tx_frame *ret, unsigned room)
 {
     struct weir_buf *buf = out_take(s, f->head_bytes, from->len);
     if (!buf && from->len + IP6_HEAD > s->small_room)
@@ -225,12 +226,50 @@ static int out_slow(struct stack *s, uint32_t socket, struct weir_buf *buf,
     return buf->len > f->fit ? out_fragments(s, f, buf, ret, room) : send_one(s, f, buf, ret, room);
 }
 
+/* What flows are compared with, of one burst. */
+struct bound {
+    uint64_t generation, now_ns;
+    uint32_t socket, epoch;
+};
+
+static inline struct bound bound_of(const struct stack *s, uint32_t socket, uint64_t now_ns)
+{
+    return (struct bound){flow_generation(s), now_ns, socket, s->sock[socket].epoch};
+}
+
+/* The flow by which it leaves in one frame, or NULL. */
+static inline const struct flow *flow_ready(const struct stack *s, const struct bound *own,
+                                            uint32_t len, const struct weir_addr *to)
+{
+    const struct flow *f = flow_place(s, own->socket, to->ip, to->port);
+    bool is = f->generation == own->generation && f->socket == own->socket && f->port == to->port &&
+              f->epoch == own->epoch && ip_equal(f->ip, to->ip) && own->now_ns < f->until_ns &&
+              len <= f->fit;
+    return likely(is) ? f : NULL;
+}
+
+struct stack_sent stack_udp_burst(struct stack *s, uint32_t socket, const struct stack_send *send,
+                                  unsigned n, struct tx_frame *ret, uint64_t now_ns)
+{
+    const struct bound own = bound_of(s, socket, now_ns);
+    uint64_t bytes = 0;
+    unsigned i;
+    for (i = 0; i < n; i++) {
+        uint32_t len = send[i].buf->len;
+        const struct flow *f = flow_ready(s, &own, len, send[i].to);
+        if (unlikely(!f || send_one(s, f, send[i].buf, &ret[i], 1) != 1))
+            break;
+        bytes += len;
+    }
+    return (struct stack_sent){.packets = i, .bytes = bytes};
+}
+
 int stack_udp_out(struct stack *s, uint32_t socket, struct weir_buf *buf,
                   const struct weir_addr *to, struct tx_frame *ret, unsigned room, uint64_t now_ns)
 {
-    const struct flow *f = flow_place(s, socket, to->ip, to->port);
-    if (likely(f->generation == flow_generation(s) && flow_is(s, f, socket, to->ip, to->port) &&
-               now_ns < f->until_ns && buf->len <= f->fit && room))
+    const struct bound own = bound_of(s, socket, now_ns);
+    const struct flow *f = flow_ready(s, &own, buf->len, to);
+    if (likely(f && room))
         return send_one(s, f, buf, ret, room);
     s->now_ns = now_ns;
     return out_slow(s, socket, buf, to, ret, room);

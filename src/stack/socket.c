@@ -25,6 +25,9 @@ static int understand(const struct stack *s, const struct weir_addr *local, stru
     memcpy(ret->told, local->ip, 16);
     ret->any = addr_is_any(local);
     ret->rank = !ret->any ? RANK_ONE : addr_is_ip4(local) ? RANK_ANY4 : RANK_ANY;
+    ret->mask4 = ret->any ? 0 : UINT32_MAX;
+    if (!ret->any && addr_is_ip4(local))
+        memcpy(&ret->ip4, local->ip + 12, 4);
     if (!ret->any)
         return local_find(s, local->ip) ? 0 : -EADDRNOTAVAIL;
     for (unsigned i = 0; i < s->locals; i++)

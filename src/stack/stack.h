@@ -84,8 +84,8 @@ struct stack_datagram {
  * `ret`, at most n; the other frames were dropped (each counted), answered in place, parked, or wait
  * in stack_handed.
  * Cost  below 60 cycles a UDP frame with a valid checksum told by the device, in bursts */
-unsigned stack_in(struct stack *s, struct weir_buf **frames, unsigned n,
-                  struct stack_datagram *ret, uint64_t now_ns);
+unsigned stack_in(struct stack *s, struct weir_buf **frames, unsigned n, struct stack_datagram *ret,
+                  uint64_t now_ns);
 
 /* ---- frames out ----------------------------------------------------------------------------- */
 
@@ -101,8 +101,19 @@ unsigned stack_in(struct stack *s, struct weir_buf **frames, unsigned n,
  *         taken, and not counted: the caller does both
  * Cost    below 60 cycles, neighbour known */
 int stack_udp_out(struct stack *s, uint32_t socket, struct weir_buf *buf,
-                  const struct weir_addr *to, struct tx_frame *ret, unsigned room,
-                  uint64_t now_ns);
+                  const struct weir_addr *to, struct tx_frame *ret, unsigned room, uint64_t now_ns);
+
+/* The same of the first of a burst, as long as each needs one frame only and its way is known; room
+ * for `n` of them. Where it stops, stack_udp_out says why. */
+struct stack_send {
+    struct weir_buf *buf;
+    const struct weir_addr *to;
+};
+struct stack_sent {
+    uint64_t packets, bytes; /* of payload */
+};
+struct stack_sent stack_udp_burst(struct stack *s, uint32_t socket, const struct stack_send *send,
+                                  unsigned n, struct tx_frame *ret, uint64_t now_ns);
 
 /* Frames of the stack's own: answers, requests, parked packets whose neighbour is known now. Each
  * has its tx reference. Returns how many, at most `room`. */

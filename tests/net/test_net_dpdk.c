@@ -87,7 +87,25 @@ static void tap_echoes(void **state)
     if (stat("/dev/net/tun", &st))
         SKIP("/dev/net/tun: not on this host");
     close(own_namespace());
-    must_echo_all(&opt, udp_over_tap, NULL);
+    for (unsigned i = 0; i < 3; i++)
+        must_echo_all(&opt, udp_over_tap, NULL);
+}
+
+/* An engine after another one over the same device: nothing of the first is in the way. */
+static void engines_in_a_row_echo(void **state)
+{
+    static const char *const vdevs[] = {
+        "net_af_xdp0,iface=s0",
+        "net_af_packet0,iface=s0,blocksz=65536,framesz=2048,framecnt=4096,qdisc_bypass=1",
+    };
+    struct net n;
+    (void)state;
+    net_open(&n);
+    for (unsigned i = 0; i < 8; i++) { /* four of each, by turns */
+        struct weir_engine_opt opt = dpdk_options(vdevs[i % 2]);
+        must_echo_all(&opt, udp_there, &n);
+    }
+    net_close(&n);
 }
 
 /* ---- two processes over shared memory ------------------------------------------------------- */
@@ -300,6 +318,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(af_packet_echoes),
         cmocka_unit_test(af_xdp_echoes),
         cmocka_unit_test(tap_echoes),
+        cmocka_unit_test(engines_in_a_row_echo),
         cmocka_unit_test(memif_echoes),
         cmocka_unit_test(memif_without_copies_echoes),
         cmocka_unit_test(every_frame_is_accounted_for),

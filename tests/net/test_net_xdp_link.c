@@ -110,6 +110,37 @@ static void gone_for_good(void **state)
     net_close(&n);
 }
 
+/* A loop that sleeps does not sleep through it, does not spin, and says why it ended; so does all after. */
+static void the_run_ends_when_it_is_gone(void **state)
+{
+    struct weir_engine_opt opt = xdp_options();
+    struct net n;
+    struct echo echo;
+    struct weir_buf *buf;
+    (void)state;
+    net_open(&n);
+    echo_open(&echo, &opt, "10.9.0.1:7000");
+    int fd = there_udp(&n, "10.9.0.1", 7000);
+    must_echo(&echo, fd, 100);
+    must(sh("ip link del s0"), "del");
+    uint64_t polls = counters_of(&echo).polls;
+    assert_int_equal(weir_run(echo.engine), -ENODEV);
+    assert_int_equal(echo.link_err, -ENODEV);
+    assert_in_range(counters_of(&echo).polls - polls, 1, 20);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(weir_run(echo.engine), -ENODEV);
+        assert_int_equal(weir_poll(echo.engine, weir_now_ns()), -ENODEV);
+    }
+    assert_int_equal(weir_buf_take(weir_engine_pool(echo.engine), &buf, 1), 1);
+    buf->len = 100;
+    buf->peer = weir_addr_ip4(10, 9, 0, 2, 9);
+    assert_int_equal(weir_send(echo.engine, echo.ep, &buf, 1), 1); /* queued, and never sent */
+    assert_int_equal(weir_poll(echo.engine, weir_now_ns()), -ENODEV);
+    close(fd);
+    echo_close(&echo);
+    net_close(&n);
+}
+
 /* The peer's Ethernet address changes: the kernel learns it, and tells. */
 static void the_peer_changes_its_address(void **state)
 {
@@ -139,6 +170,7 @@ int main(void)
         cmocka_unit_test(down_and_up),
         cmocka_unit_test(sending_while_down),
         cmocka_unit_test(gone_for_good),
+        cmocka_unit_test(the_run_ends_when_it_is_gone),
         cmocka_unit_test(the_peer_changes_its_address),
     };
     return run_group(tests);

@@ -14,6 +14,13 @@ static void open_host(struct host *host, struct weir_sim_port *port, unsigned nu
     host_open_with(host, &opt, number);
 }
 
+static void strike_good(struct street *s, enum good what)
+{
+    struct craft c;
+    craft_good(&c, what);
+    street_strike(s, &c);
+}
+
 void street_open(struct street *s, uint64_t seed)
 {
     struct weir_sim_opt opt = {.seed = seed, .frames_max = 4096};
@@ -31,6 +38,9 @@ void street_open(struct street *s, uint64_t seed)
     s->target.echo = 1;
     street_echo(s, 1, 1); /* they know each other */
     street_echo(s, 1, 0);
+    strike_good(s, ARP_ASK); /* and the target the stranger */
+    strike_good(s, SOLICIT);
+    street_settle(s);
 }
 
 void street_close(struct street *s)
@@ -38,6 +48,7 @@ void street_close(struct street *s)
     /* What the pieces of datagrams and unanswered questions hold is let go in time */
     street_pass(s, 60 * S, 600);
     street_echo(s, 1, 1);
+    street_pass(s, MS, 1); /* what was sent comes home from the device */
     assert_pool_whole(&s->target);
     assert_pool_whole(&s->good);
     host_close(&s->target);
@@ -47,7 +58,19 @@ void street_close(struct street *s)
 
 /* ---- the switch ------------------------------------------------------------------------------ */
 
-/* Returns how many frames went through, or ended here because they are for the stranger. */
+/* The stranger answers whoever asks for its true address, so that it can be sent to. */
+static void as_stranger(struct street *s, const uint8_t *frame)
+{
+    static const uint8_t ip4[4] = {10, 0, 0, 66}, ip6[16] = {0xfd, [15] = 0x42};
+    s->to_stranger++;
+    if (frame[12] == 0x08 && frame[13] == 0x06 && frame[21] == 1 && memcmp(frame + 38, ip4, 4) == 0)
+        strike_good(s, ARP_TELL);
+    else if (frame[12] == 0x86 && frame[20] == 58 && frame[L6] == 135 &&
+             memcmp(frame + L6 + 8, ip6, 16) == 0)
+        strike_good(s, ADVERTISE);
+}
+
+/* Returns how many frames went through, or ended here because they are not for the other host. */
 static unsigned forward(struct street *s, struct weir_sim_port *from, struct weir_sim_port *to,
                         const uint8_t mac[6])
 {
@@ -55,10 +78,11 @@ static unsigned forward(struct street *s, struct weir_sim_port *from, struct wei
     unsigned n = 0;
     int bytes;
     for (; (bytes = weir_sim_receive(from, frame, sizeof frame)) > 0; n++) {
-        if (frame[0] & 1 || memcmp(frame, mac, 6) == 0)
+        bool passes = frame[0] & 1 || memcmp(frame, mac, 6) == 0;
+        if (passes)
             assert_int_equal(weir_sim_send(to, frame, (size_t)bytes), 0);
-        else
-            s->to_stranger++;
+        if (from == s->target_end && memcmp(frame, good_mac, 6) != 0)
+            as_stranger(s, frame);
     }
     assert_int_equal(bytes, -EAGAIN);
     return n;
@@ -94,9 +118,10 @@ void street_echo(struct street *s, unsigned n, int ip4)
     s->asked += n;
     assert_int_equal(host_send(&s->good, &to, n, 100), n);
     street_settle(s);
-    if (s->good.got != s->asked || s->good.wrong)
-        fail_msg("good got %u of %u echoes, %u of them wrong", s->good.got, s->asked,
-                 s->good.wrong);
+    unsigned right = s->good.got - s->good.wrong;
+    if (right < s->asked)
+        fail_msg("good got %u of %u echoes", right, s->asked);
+    s->asked = right;
 }
 
 /* ---- counters -------------------------------------------------------------------------------- */
@@ -156,11 +181,11 @@ uint64_t counter_of(const struct weir_counters *counters, const char *name)
 /* How a poll goes, what leaves, and what all frames have in common, is not how a frame ends. */
 static int is_no_end(const char *name)
 {
-    static const char *const no_end[] = {"rx_bytes",  "tx_packets",     "tx_bytes",
-                                         "polls",     "polls_busy",     "busy_cycles",
-                                         "waits",     "syscalls",       "rx_calls",
-                                         "tx_calls",  "copies",         "copied_bytes",
-                                         "rx_frames", "rx_frame_bytes", "tx_frames",
+    static const char *const no_end[] = {"rx_bytes",      "tx_packets",     "tx_bytes",
+                                         "polls",         "polls_busy",     "busy_cycles",
+                                         "waits",         "syscalls",       "rx_calls",
+                                         "tx_calls",      "copies",         "copied_bytes",
+                                         "rx_frames",     "rx_frame_bytes", "tx_frames",
                                          "tx_frame_bytes"};
     for (unsigned i = 0; i < array_len(no_end); i++)
         if (strcmp(name, no_end[i]) == 0)

@@ -16,7 +16,7 @@ struct street {
     struct weir_sim_port *target_port;           /* 1 */
     struct host target, good;                    /* numbers 1 and 0 */
     unsigned asked;                              /* echoes that good asked for */
-    uint64_t to_stranger;                        /* frames that the target sent to others than good */
+    uint64_t to_stranger; /* frames that the target sent to others than good */
 };
 
 void street_open(struct street *s, uint64_t seed);
@@ -28,7 +28,8 @@ void street_settle(struct street *s);
 void street_pass(struct street *s, uint64_t ns, unsigned steps);
 /* The stranger sends. What the target answers is swallowed. */
 void street_strike(struct street *s, const struct craft *frame);
-/* Good asks for `n` echoes, of IPv4 or IPv6, now; all come back, whole and now. */
+/* Good asks for `n` echoes, of IPv4 or IPv6, now; all come back, whole and now. What the stranger makes
+ * the target send to good by its name is no echo that good asked for. */
 void street_echo(struct street *s, unsigned n, int ip4);
 
 /* ---- counters -------------------------------------------------------------------------------- */
