@@ -123,6 +123,8 @@ void dpdk_thread_leave(void);
 /* Create the virtual devices of a list, or find them. Gives the first one's name. Locked. */
 int dpdk_vdevs_hold(const char *list, char *first, size_t bytes, struct weir_why *why);
 void dpdk_vdevs_release(const char *list);
+/* Remove the one that is called `name` and create it again. Locked.  0 or -errno */
+int dpdk_vdev_renew(const char *list, const char *name);
 /* What DPDK logged first since the last question: a reason, where it gives no other. */
 const char *dpdk_first_log(void);
 /* What memory a start would use: a text, and free hugepages in bytes. */

@@ -433,3 +433,18 @@ void dpdk_vdevs_release(const char *list)
     for (; (next = next_spec(list, spec, sizeof spec)); list = next)
         vdev_release(spec);
 }
+
+int dpdk_vdev_renew(const char *list, const char *name)
+{
+    char spec[512];
+    size_t n = strlen(name);
+    const struct vdev *v = *vdev_find(name);
+    while (v && v->ours && (list = next_spec(list, spec, sizeof spec))) {
+        if (strncmp(spec, name, n) != 0 || (spec[n] != ',' && spec[n] != '\0'))
+            continue;
+        rte_eal_hotplug_remove("vdev", name);
+        log_begin();
+        return rte_dev_probe(spec);
+    }
+    return -ENODEV;
+}

@@ -209,7 +209,8 @@ struct weir_pool *dpdk_pool_open(struct dpdk *d, const struct weir_pool_opt *opt
 void dpdk_pool_stash(struct dpdk *d, unsigned n)
 {
     struct dpdk_pool *p = d->mempool->pool_data;
-    p->stash = calloc(n, sizeof *p->stash);
+    if (!p->stash)
+        p->stash = calloc(n, sizeof *p->stash);
     if (p->stash && pool_lend(d->pool, p->stash, n))
         p->stashed = n;
 }

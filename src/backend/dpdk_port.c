@@ -26,7 +26,7 @@
 #define XSK_KEPT 2048u  /* net_af_xdp's ring has as many, always: ETH_AF_XDP_DFLT_NUM_DESCS */
 #define XSK_LEFT 512u   /* for what is received and sent meanwhile */
 #define BUSY_TRIES 100u /* a queue that was closed just now is free within milliseconds */
-#define BUSY_US 2000u
+#define BUSY_US 5000u
 #define ETH_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN)
 
 static struct dpdk_port *ports;
@@ -244,21 +244,15 @@ static int queue_refused(const struct dpdk *d, int rc, const char *what, struct 
                    "%s: %s queue %u: %s", d->port->name, what, d->queue, dpdk_first_log());
 }
 
-/* The kernel gives a queue of net_af_xdp free some time after its socket was closed. */
+/* The socket is remembered: see dpdk_xsk.c. */
 static int set_up_rx(struct dpdk *d, unsigned node, const struct rte_eth_rxconf *conf)
 {
     struct dpdk_port *p = d->port;
     struct dpdk_xsks before = {0};
     bool xsk = is_af_xdp(p) && !(d->vdevs && strstr(d->vdevs, "shared_umem"));
-    int rc;
     if (xsk)
         dpdk_xsk_list(&before);
-    for (unsigned tries = 0;; tries++) {
-        rc = rte_eth_rx_queue_setup(p->id, d->queue, p->rx_entries, node, conf, d->mempool);
-        if (rc == 0 || !is_af_xdp(p) || tries == BUSY_TRIES)
-            break;
-        usleep(BUSY_US);
-    }
+    int rc = rte_eth_rx_queue_setup(p->id, d->queue, p->rx_entries, node, conf, d->mempool);
     if (rc == 0 && xsk)
         p->xsk[d->queue] = dpdk_xsk_new(&before);
     return rc;
@@ -325,6 +319,32 @@ static int start(struct backend *b, struct dpdk_port *p, struct weir_why *why)
     return 0;
 }
 
+/* Some drivers keep what stands in their rings (net_af_xdp), for the memory goes with the pool. But
+ * what a ring to another port holds is that port's to free. */
+static void reclaim(const struct dpdk_port *p, struct weir_pool *pool)
+{
+    pool_reclaim(pool, strcmp(p->info.driver_name, "net_ring") != 0);
+}
+
+/* The kernel gives a queue of net_af_xdp's free some time after its socket was closed, and the driver
+ * cannot try a queue again: its rings keep what the first try wrote, its pool's buffers are gone. So
+ * the device is made anew. False: that would not help, or is not ours to do. */
+static bool renew(struct backend *b, struct dpdk *d)
+{
+    struct dpdk_port *p = d->port;
+    uint16_t id;
+    if (!is_af_xdp(p) || !p->configured || p->ready || !d->vdevs)
+        return false;
+    rte_eth_dev_close(p->id);
+    p->configured = false;
+    dpdk_pool_unstash(d);
+    reclaim(p, b->pool);
+    usleep(BUSY_US);
+    return dpdk_vdev_renew(d->vdevs, p->name) == 0 &&
+           rte_eth_dev_get_port_by_name(p->name, &id) == 0 && id == p->id &&
+           rte_eth_dev_info_get(id, &p->info) == 0;
+}
+
 int dpdk_port_open(struct backend *b, struct dpdk *d, struct weir_why *why)
 {
     struct dpdk_port *p = d->port;
@@ -337,19 +357,16 @@ int dpdk_port_open(struct backend *b, struct dpdk *d, struct weir_why *why)
     if (rc == 0 && p->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
         rc = dpdk_bodies_open(d, p->tx_entries + DPDK_STAGE, rte_eth_dev_socket_id(p->id), why);
     rc = rc ? rc : set_up(d, why);
+    for (unsigned tries = 0; rc < 0 && tries < BUSY_TRIES && renew(b, d); tries++) {
+        rc = configure(b, p, why);
+        rc = rc ? rc : set_up(d, why);
+    }
     if (rc == 0 && p->ready == p->queues)
         rc = start(b, p, why);
     return rc;
 }
 
 /* ---- letting go ----------------------------------------------------------------------------- */
-
-/* Some drivers keep what stands in their rings (net_af_xdp), for the memory goes with the pool. But
- * what a ring to another port holds is that port's to free. */
-static void reclaim(const struct dpdk_port *p, struct weir_pool *pool)
-{
-    pool_reclaim(pool, strcmp(p->info.driver_name, "net_ring") != 0);
-}
 
 static void close_orphans(struct dpdk_port *p)
 {

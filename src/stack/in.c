@@ -61,7 +61,7 @@ static inline bool sum4(const struct weir_buf *frame, const uint8_t *udp, uint32
         return true;
     uint64_t sum = (uint64_t)word_at(udp - 8) + word_at(udp - 4);
     sum += (uint64_t)be16(IP_UDP) + half_at(udp + 4);
-    return !(flags & FRAME_CSUM_PARTIAL) && sum_is_whole(sum_add(sum, udp, bytes));
+    return !(flags & FRAME_CSUM_PARTIAL) && sum_is_whole(checksum_add(sum, udp, bytes));
 }
 
 /* Where several addresses are ours, a wildcard socket answers from the one that was asked. */

@@ -26,6 +26,25 @@ bool udp_in(struct arrival *a, struct weir_buf *frame, const struct ends *ends,
 /* udp.c: the peer's datagrams come to this address of ours: a wildcard socket answers from there. */
 void udp_note(struct stack *s, uint32_t socket, const struct ends *ends, uint16_t port);
 
+static inline uint16_t half_at(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, 2);
+    return v;
+}
+static inline uint32_t word_at(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+static inline uint64_t long_at(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+
 /* Of a sum over data and its right checksum: its value is 0xffff's (checksum.h), and not 0, as not
  * all of the data is. */
 static inline bool sum_is_whole(uint64_t sum)
@@ -65,7 +84,7 @@ static inline enum udp_sum udp_verdict(const struct ends *ends, const uint8_t *a
     if (flags & FRAME_CSUM_PARTIAL)
         return SUM_TOLD;
     uint64_t pseudo = udp_pseudo(ends, bytes);
-    if (likely(sum_is_whole(sum_add(pseudo, at, bytes))))
+    if (likely(sum_is_whole(checksum_add(pseudo, at, bytes))))
         return SUM_GOOD;
     return field == checksum_fold(pseudo) ? SUM_PARTIAL : SUM_BAD;
 }

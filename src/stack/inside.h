@@ -108,51 +108,6 @@ struct stack {
     struct control *control; /* whatever control.c keeps: buckets and the like */
 };
 
-static inline uint16_t half_at(const uint8_t *p)
-{
-    uint16_t v;
-    memcpy(&v, p, 2);
-    return v;
-}
-static inline uint32_t word_at(const uint8_t *p)
-{
-    uint32_t v;
-    memcpy(&v, p, 4);
-    return v;
-}
-static inline uint64_t long_at(const uint8_t *p)
-{
-    uint64_t v;
-    memcpy(&v, p, 8);
-    return v;
-}
-
-/* checksum_add of what is usual here, the bytes of a small datagram: 64-bit words, whose carries are
- * counted in the upper half. Its last bytes are read with those in front of them, which come out
- * again, so at least 8 are needed. */
-__extension__ typedef unsigned __int128 sum_wide;
-
-static inline uint64_t sum_add(uint64_t sum, const uint8_t *p, size_t n)
-{
-    if (unlikely(n < 8 || n > CHECKSUM_INLINE_BYTES))
-        return checksum_add_long(sum, p, n);
-    const unsigned rest = 8 * (n & 7), out = 63 - rest; /* bits; 64 of them go in two steps */
-    const uint64_t last = long_at(p + n - 8);
-    sum_wide wide = sum;
-    for (; n >= 32; n -= 32, p += 32) {
-        wide += long_at(p);
-        wide += long_at(p + 8);
-        wide += long_at(p + 16);
-        wide += long_at(p + 24);
-    }
-    for (; n >= 8; n -= 8, p += 8)
-        wide += long_at(p);
-    /* in memory order: the bytes that remain are the first of their word */
-    wide += __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? last >> 1 >> out : last << 1 << out;
-    const uint64_t low = (uint64_t)wide;
-    return (low >> 32) + (uint32_t)low + (uint64_t)(wide >> 64);
-}
-
 static inline bool ip_is_4(const uint8_t ip[16])
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

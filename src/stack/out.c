@@ -23,7 +23,7 @@ static inline uint16_t udp_sum(const struct flow *f, const uint8_t *payload, uin
     uint64_t sum = f->pseudo + bytes;
     if (partial)
         return checksum_fold(sum);
-    uint16_t field = checksum_finish(sum_add(sum + f->rest_sum + bytes, payload, len));
+    uint16_t field = checksum_finish(checksum_add(sum + f->rest_sum + bytes, payload, len));
     return field ? field : UINT16_MAX;
 }
 
@@ -234,7 +234,8 @@ struct bound {
 
 static inline struct bound bound_of(const struct stack *s, uint32_t socket, uint64_t now_ns)
 {
-    return (struct bound){flow_generation(s), now_ns, socket, s->sock[socket].epoch};
+    uint32_t epoch = socket < s->sockets_max ? s->sock[socket].epoch : 0; /* of no flow */
+    return (struct bound){flow_generation(s), now_ns, socket, epoch};
 }
 
 /* The flow by which it leaves in one frame, or NULL. */

@@ -230,6 +230,23 @@ static void endpoints_run_out_and_come_back(struct bed *bed)
     bed_close(bed);
 }
 
+/* What the table of backends says of streams is so. */
+static void streams_are_there_or_refused(struct bed *bed)
+{
+    struct weir_addr at = peer_loopback(0, false), to;
+    weir_ep listener = 0, stream = 0;
+    bed_open(bed);
+    int expected = bed->info->streams ? 0 : -EOPNOTSUPP;
+    assert_int_equal(weir_tcp_listen(bed->engine, &at, echo, NULL, &listener), expected);
+    if (expected == 0)
+        assert_int_equal(weir_ep_local(bed->engine, listener, &to), 0);
+    else
+        to = peer_loopback(9, false);
+    assert_int_equal(weir_tcp_connect(bed->engine, &to, echo, NULL, &stream), expected);
+    bed_turns(bed, 3);
+    bed_close(bed);
+}
+
 static const struct bed_case cases[] = {
     CASE(echo_of_one_datagram),
     CASE(event_says_from_whom_and_when),
@@ -241,5 +258,6 @@ static const struct bed_case cases[] = {
     CASE(ip6_and_the_wildcard),
     CASE(addresses_that_cannot_be_had),
     CASE(endpoints_run_out_and_come_back),
+    CASE(streams_are_there_or_refused),
 };
 BED_MAIN(cases)

@@ -181,12 +181,12 @@ uint64_t counter_of(const struct weir_counters *counters, const char *name)
 /* How a poll goes, what leaves, and what all frames have in common, is not how a frame ends. */
 static int is_no_end(const char *name)
 {
-    static const char *const no_end[] = {"rx_bytes",      "tx_packets",     "tx_bytes",
-                                         "polls",         "polls_busy",     "busy_cycles",
-                                         "waits",         "syscalls",       "rx_calls",
-                                         "tx_calls",      "copies",         "copied_bytes",
-                                         "rx_frames",     "rx_frame_bytes", "tx_frames",
-                                         "tx_frame_bytes"};
+    static const char *const no_end[] =
+        {"rx_bytes",          "tx_packets",     "tx_bytes",  "polls",
+         "polls_busy",        "busy_cycles",    "waits",     "syscalls",
+         "rx_calls",          "tx_calls",       "copies",    "copied_bytes",
+         "rx_frames",         "rx_frame_bytes", "tx_frames", "tx_frame_bytes",
+         "neighbour_requests"};
     for (unsigned i = 0; i < array_len(no_end); i++)
         if (strcmp(name, no_end[i]) == 0)
             return 1;

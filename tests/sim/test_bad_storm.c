@@ -82,6 +82,14 @@ static void random_frame(struct craft *c, uint64_t *state)
         craft_set(c, 0, 4, 0x02000000), craft_set(c, 4, 2, 2);
 }
 
+static const char *const everywhere[] = {
+    "drop_short",    "drop_mac",    "drop_vlan",    "drop_ethertype",   "dishonest_length",
+    "bad_version",   "bad_options", "bad_source",   "bad_checksum",     "not_ours",
+    "no_protocol",   "no_port",     "arp_bad",      "nd_bad",           "icmp_bad",
+    "icmp_out",      "reassembled", "fragment_bad", "fragment_timeout", "rx_packets",
+    "fragment_full",
+};
+
 static void every_damaged_frame_ends_in_a_counter(uint64_t seed)
 {
     struct street s;
@@ -101,20 +109,10 @@ static void every_damaged_frame_ends_in_a_counter(uint64_t seed)
         assert_true(after.rx_frames - before.rx_frames >= BATCH + 1);
         before = after;
     }
-    /* It did come everywhere */
-#define X(name) assert_true(after.name > first.name);
-    X(drop_short)
-    X(drop_mac)
-    X(drop_vlan)
-    X(drop_ethertype)
-    X(dishonest_length)
-    X(bad_version)
-    X(bad_options)
-    X(bad_source) X(bad_checksum) X(not_ours) X(no_protocol) X(no_port) X(arp_bad) X(nd_bad)
-        X(icmp_bad) X(icmp_out) X(fragment_bad) X(fragment_full) X(fragment_timeout) X(reassembled)
-            X(rx_packets)
-#undef X
-                assert_int_equal(after.rx_ring_full + after.pool_empty, 0);
+    for (unsigned i = 0; i < array_len(everywhere); i++)
+        if (counter_of(&after, everywhere[i]) == counter_of(&first, everywhere[i]))
+            fail_msg("the storm did not reach %s", everywhere[i]);
+    assert_int_equal(after.rx_ring_full + after.pool_empty, 0);
     street_close(&s);
 }
 
@@ -236,8 +234,8 @@ static void a_long_storm_of_solicitations_silences_nobody(uint64_t seed)
 /* Sources that are learned, and then make us send to them, so that they are in use as well. */
 static void strangers_in_use_push_nobody_out(uint64_t seed)
 {
-    neighbour_flood(seed, &(struct flood){ARP_ASK, FLOOD, 4000, 2000, 1});
-    neighbour_flood(seed, &(struct flood){SOLICIT, FLOOD, 4000, 2000, 1});
+    neighbour_flood(seed, &(struct flood){ARP_ASK, FLOOD * 3 / 5, 4000, 2000, 1});
+    neighbour_flood(seed, &(struct flood){SOLICIT, FLOOD * 3 / 5, 4000, 2000, 1});
 }
 
 int main(int argc, char **argv)
