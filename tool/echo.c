@@ -5,12 +5,14 @@
  * In the flow   main.c -> cmd_echo: a crew whose every worker opens both endpoints; reply.c's
  *               handlers. A backend without streams serves UDP alone, and says so.
  * Invariants    nothing is printed on stdout while it serves; SIGINT and SIGTERM end it cleanly, with what
- *               it counted. */
+ *               it counted, and so does a worker that ends by itself (its device is gone): exit code 1.
+ *               What a person should know meanwhile stands on stderr: links, stalled workers. */
 #include "cmd.h"
 #include "frames.h"
 #include "live.h"
 #include "options.h"
 #include "reply.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -39,6 +41,10 @@ static const struct option_row rows[] = {
              "first receive queue of that device; each worker has one"),
     OPT_STRING(O, frames.vdev, 0, "vdev", "DEVICE", NULL,
                "dpdk: a virtual device, as EAL takes it"),
+    OPT_STRING(O, frames.eal, 0, "eal", "WORDS", NULL,
+               "dpdk: further arguments of its environment (EAL), words between blanks"),
+    OPT_FLAG(O, frames.promiscuous, 0, "promiscuous",
+             "xdp and dpdk: take frames to any Ethernet address"),
     OPT_NETS(O, frames.address, 0, "address", NULL,
              "addresses of our own over frames; without any, xdp shares the interface's with the "
              "kernel"),
@@ -78,6 +84,7 @@ struct echo {
     struct weir_addr addr;
     struct weir_backend_info info; /* of the backend that was named; of "best": sockets */
     struct weir_crew *crew;
+    struct watch *watch;
     struct reply reply[WORKERS_MAX];
 };
 
@@ -117,6 +124,7 @@ static int open_both(struct echo *e, struct weir_engine *engine, struct reply *r
 static int start(struct weir_engine *engine, unsigned worker, void *app, struct weir_why *why)
 {
     struct echo *e = app;
+    watch_engine(e->watch, worker, engine);
     int rc = open_both(e, engine, &e->reply[worker], why);
     if (rc)
         reply_close(&e->reply[worker]); /* `stop` is not called for a start that failed */
@@ -127,6 +135,7 @@ static void stop(struct weir_engine *engine, unsigned worker, void *app)
 {
     struct echo *e = app;
     (void)engine;
+    watch_device(e->watch, worker);
     reply_close(&e->reply[worker]);
 }
 
@@ -158,7 +167,17 @@ static void print_end(const struct echo *e)
            (unsigned long long)errors);
 }
 
-/* Blocked in every thread, the workers included, and fetched with sigwait. */
+static void print_devices(const struct echo *e)
+{
+    char text[WATCH_STATS_BYTES];
+    for (unsigned i = 0; i < e->opt.workers; i++) {
+        watch_device_text(e->watch, i, text, sizeof text);
+        if (text[0])
+            printf("device of worker %u: %s\n", i, text);
+    }
+}
+
+/* Blocked in every thread, the workers included, and fetched with sigtimedwait. */
 static void block(sigset_t *set)
 {
     sigemptyset(set);
@@ -190,20 +209,32 @@ static int usage(const struct weir_why *why)
     return EXIT_USAGE;
 }
 
+/* Until a signal, or until a worker is over. --live tells of stalls itself. */
+static bool wait_for_end(struct echo *e, const sigset_t *set)
+{
+    const struct timespec look = {.tv_nsec = WATCH_LOOK_NS};
+    bool sound = true;
+    while (sound && sigtimedwait(set, NULL, &look) < 0)
+        sound = watch_look(e->watch, e->crew, !e->opt.live);
+    return sound;
+}
+
 static int serve(struct echo *e)
 {
     sigset_t set;
-    int signal, rc;
     struct live *live = NULL;
     block(&set);
     print_start(e);
     if (e->opt.live)
-        live = live_start(e->crew, weir_engine_backend(weir_crew_engine(e->crew, 0)));
-    sigwait(&set, &signal);
+        live = live_start(e->crew, weir_engine_backend(weir_crew_engine(e->crew, 0)), e->watch);
+    bool sound = wait_for_end(e, &set);
     live_stop(live);
-    rc = weir_crew_stop(e->crew);
+    int rc = weir_crew_stop(e->crew);
     print_end(e);
-    return rc ? 1 : 0;
+    print_devices(e);
+    if (rc)
+        fprintf(stderr, "weir echo: a worker failed: %s\n", strerror(-rc));
+    return rc || !sound ? 1 : 0;
 }
 
 /* What is known of the backend before it opens; "best" is always one of sockets. */
@@ -227,11 +258,14 @@ static struct weir_crew *start_crew(struct echo *e, struct weir_why *why)
 {
     struct weir_crew_opt opt = {
         .engine = {.backend = e->opt.backend ? e->info.name : NULL,
+                   .handler = watch_events,
+                   .app = e->watch,
                    .endpoints_max = e->info.streams ? STREAMS_MAX : 0,
                    .spin = e->opt.spin,
                    .busy_poll = e->opt.spin,
                    .no_coalesce = e->opt.no_coalesce},
         .workers = e->opt.workers,
+        .stall_ns = e->opt.live ? 0 : WATCH_LOOK_NS, /* shorter ones end before the next look */
         .start = start,
         .stop = stop,
         .app = e,
@@ -264,7 +298,15 @@ int cmd_echo(int argc, char **argv)
     memset(e, 0, sizeof *e);
     fill_names();
     int first = options_parse(&table, argc, argv, &e->opt);
-    int code = first < 0 ? options_exit(first) : run(e);
+    int code = first < 0 ? options_exit(first) : 1;
+    if (first >= 0) {
+        e->watch = watch_open("weir echo");
+        if (e->watch)
+            code = run(e);
+        else
+            fprintf(stderr, "weir echo: no memory\n");
+    }
+    watch_close(e->watch);
     free(e);
     return code;
 }

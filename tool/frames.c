@@ -26,7 +26,11 @@ bool frames_plain(const struct frames_choice *c)
 /* Of sockets: the first option that is only for frames. */
 static const char *for_frames(const struct frames_choice *c)
 {
-    return c->iface ? "iface" : c->address.count ? "address" : c->queue ? "queue" : NULL;
+    return c->iface           ? "iface"
+           : c->address.count ? "address"
+           : c->queue         ? "queue"
+           : c->promiscuous   ? "promiscuous"
+                              : NULL;
 }
 
 /* A frame backend without a device has nothing to serve through. */
@@ -51,8 +55,9 @@ bool frames_refused(const struct frames_choice *c, const struct weir_backend_inf
                     char text[FRAMES_REFUSAL_BYTES])
 {
     const char *wrong = info->frames ? NULL : for_frames(c);
-    if (c->vdev && !is_dpdk(info->name))
-        snprintf(text, FRAMES_REFUSAL_BYTES, "--vdev is for dpdk, not for %s", info->name);
+    if ((c->vdev || c->eal) && !is_dpdk(info->name))
+        snprintf(text, FRAMES_REFUSAL_BYTES, "--%s is for dpdk, not for %s",
+                 c->vdev ? "vdev" : "eal", info->name);
     else if (wrong)
         snprintf(text, FRAMES_REFUSAL_BYTES,
                  "--%s is for backends that speak frames (xdp, dpdk); %s serves through the "
@@ -74,6 +79,8 @@ void frames_engine(const struct frames_choice *c, bool frames, struct weir_engin
         return;
     ret->frames.device = c->iface;
     ret->frames.vdev = c->vdev;
+    ret->frames.eal = c->eal;
+    ret->frames.promiscuous = c->promiscuous;
     ret->frames.queue = c->queue;
     ret->frames.addresses = c->address.count;
     memcpy(ret->frames.address, c->address.net, sizeof c->address.net);

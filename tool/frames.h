@@ -13,8 +13,10 @@
 struct frames_choice {
     const char *iface; /* an interface of this host */
     const char *vdev;  /* of dpdk, as EAL's --vdev takes it */
+    const char *eal;   /* of dpdk: further words for its environment */
     const char *pcap;  /* file */
     uint16_t queue;
+    bool promiscuous;
     struct option_nets address; /* ours alone; none: the interface's, shared with the kernel */
     struct weir_impair impair;
 };

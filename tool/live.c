@@ -19,11 +19,12 @@
 
 #define SECOND UINT64_C(1000000000)
 #define WORKERS_MAX 64
-#define LINE_BYTES 1024 /* one write: lines of several processes stay whole */
+#define LINE_BYTES 3072 /* one write: lines of several processes stay whole */
 
 struct live {
     struct weir_crew *crew;
     const char *name;
+    struct watch *watch; /* what the devices count; or NULL */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -62,11 +63,21 @@ static void put_losses(struct line *l, const struct weir_health *h)
     }
 }
 
-static void print(const char *name, const struct weir_health *h, double seconds)
+/* As it stood a second ago, when the worker was asked; counts are from the start. */
+static void put_device(struct line *l, struct watch *watch, unsigned worker)
+{
+    char text[WATCH_STATS_BYTES] = "";
+    if (watch)
+        watch_device_text(watch, worker, text, sizeof text);
+    if (text[0])
+        put(l, "; device: %s", text);
+}
+
+static void print(struct live *v, const struct weir_health *h, double seconds)
 {
     struct line l = {.used = 0};
     char why[512];
-    put(&l, "%s/%u", name, h->worker);
+    put(&l, "%s/%u", v->name, h->worker);
     if (h->core >= 0)
         put(&l, " core %d", h->core);
     if (h->queue >= 0)
@@ -80,6 +91,9 @@ static void print(const char *name, const struct weir_health *h, double seconds)
         put(&l, ", ring %llu of %llu full", (unsigned long long)h->ring_used,
             (unsigned long long)h->ring_slots);
     put_losses(&l, h);
+    put_device(&l, v->watch, h->worker);
+    if (h->stopped)
+        put(&l, "; stopped");
     if (h->stalled_ns) {
         weir_why_text(&h->why, why, sizeof why);
         put(&l, "; %s", why);
@@ -95,8 +109,10 @@ static void look(struct live *v)
         struct weir_health since;
         weir_health_since(&v->now[i], &v->before[i], &since);
         if (since.at_ns)
-            print(v->name, &since, (double)since.at_ns / 1e9);
+            print(v, &since, (double)since.at_ns / 1e9);
         v->before[i] = v->now[i];
+        if (v->watch)
+            weir_wake(weir_crew_engine(v->crew, i));
     }
 }
 
@@ -135,12 +151,13 @@ static bool launch(struct live *v)
     return pthread_create(&v->thread, NULL, watch, v) == 0;
 }
 
-struct live *live_start(struct weir_crew *crew, const char *name)
+struct live *live_start(struct weir_crew *crew, const char *name, struct watch *watch)
 {
     struct live *v = calloc(1, sizeof *v);
     if (v) {
         v->crew = crew;
         v->name = name;
+        v->watch = watch;
         v->workers = weir_crew_workers(crew);
         v->workers = v->workers < WORKERS_MAX ? v->workers : WORKERS_MAX;
         weir_crew_health(crew, v->before, v->workers);

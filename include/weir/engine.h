@@ -109,6 +109,15 @@ const char *weir_engine_backend(const struct weir_engine *engine);
 void weir_engine_report(const struct weir_engine *engine,
                         void (*line)(const struct weir_why *, void *), void *arg);
 
+/* What the device itself counts (dpdk: the driver's extended statistics; sim: its wires'), one by
+ * one through `line`; nothing on sockets, and where a device counts nothing of its own. Whether a
+ * count of 0 is told, is the device's choice.
+ * Shape   `name` is as the device has it, and lives until `line` returns
+ * Thread  the engine's own, as all calls here.  Cost system calls, some us to ms: not per packet */
+void weir_engine_device_stats(const struct weir_engine *engine,
+                              void (*line)(const char *name, uint64_t value, void *arg),
+                              void *arg);
+
 /* Any thread: a snapshot of the counters. */
 void weir_engine_counters(const struct weir_engine *engine, struct weir_counters *ret);
 
@@ -253,7 +262,8 @@ struct weir_health {
     uint8_t sleeping;               /* in weir_wait */
     uint8_t stopped;                /* its run is over */
     uint64_t packets, sent;         /* datagrams told, datagrams sent */
-    uint64_t dropped;               /* packets that ended at this worker, all of weir_health_drop */
+    uint64_t dropped;               /* packets that ended at this worker: the sum of weir_health_drop
+                                       but for pool_empty, which is a cause and no packet */
     double cycles_a_packet;         /* busy cycles by datagrams told and sent; 0: there were none */
     double busy;                    /* share of the time that polls with work took, 0 .. 1 */
     uint64_t pool_total, pool_free; /* small buffers, as of its last poll */

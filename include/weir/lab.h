@@ -61,8 +61,12 @@ struct weir_load_opt {
     const int *stop;
     /* Run on its client side, FLOOD and ECHO as frames (AF_XDP). NULL: sockets, right here. */
     struct weir_lab *lab;
+    /* Of the lab's queues, the one that frames leave by, and so arrive at on the server's side, and
+     * at which their answers are looked for. */
+    uint16_t queue;
     /* FLOOD in a lab, rate 0: XDP live frames, which outrun AF_XDP. They come in calls of up to
-     * 1 s, which `stop` waits for; the warm-up is one short call, whatever warmup_ns says. */
+     * 1 s, which `stop` waits for; the warm-up is one short call, whatever warmup_ns says. The kernel, and not
+     * `queue`, chooses the queue of such a frame, by the core. */
     uint8_t live_frames;
     uint8_t no_merge; /* STREAM: sendmmsg of single datagrams instead of UDP_SEGMENT */
     void (*mark)(enum weir_load_mark mark, uint64_t now_ns, void *arg); /* may be NULL */
@@ -253,10 +257,10 @@ enum weir_lab_side { WEIR_LAB_CLIENT, WEIR_LAB_SERVER };
 struct weir_lab_opt {
     int server_core; /* the receiving NAPI thread's core: the first worker's; -1: unpinned */
     uint32_t mtu;    /* 0 = 1,500 */
-    /* Queues of each end, both ways; 0 = 1. The frame generators send through queue 0, and a frame
-     * arrives at the queue of the number that it left by: only sockets, whose flows the kernel
-     * spreads over the queues by a hash of its own, reach the others. The answer to a frame may
-     * come by any: WEIR_LOAD_ECHO with frames needs 1. */
+    /* Queues of each end, both ways; 0 = 1. A frame arrives at the queue of the number that
+     * it left by. The frame generators send through weir_load_opt.queue and see the answers of that
+     * one alone: WEIR_LOAD_ECHO with frames needs a server that answers by the queue that it was
+     * asked by, as an engine over AF_XDP does; or a lab of 1, because sockets' answers come by any. */
     uint32_t queues;
     /* Receive in the softirq that follows the send, on the generator's core. For latencies:
      * waking a NAPI thread on another core puts 10 to 20 us into each round trip of a virtual

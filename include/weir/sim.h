@@ -47,18 +47,20 @@ int weir_sim_close(struct weir_sim *sim);
 
 /* A wire and its two ends. `there` impairs what ret[0] sends, `back` what ret[1] sends; NULL or
  * zero: perfect, at once. A seed of 0 is drawn from the network's.
- * Owner   ports are the network's.  Errors  -ENOSPC */
+ * Owner   ports are the network's.  Errors  -ENOSPC, -EINVAL a share is not 0 to 1 */
 int weir_sim_wire(struct weir_sim *sim, const struct weir_impair *there,
                   const struct weir_impair *back, struct weir_sim_port *ret[2]);
-/* Change a wire while it is used: what this port sends from now on. */
-void weir_sim_impair(struct weir_sim_port *port, const struct weir_impair *impair);
+/* Change a wire while it is used: what this port sends from now on.
+ * Errors  -EINVAL a share is not 0 to 1: nothing changed */
+int weir_sim_impair(struct weir_sim_port *port, const struct weir_impair *impair);
 /* Unplug or plug in the wire of a port: frames under way are lost, both engines get WEIR_LINK. */
 void weir_sim_plug(struct weir_sim_port *port, int in);
 
 uint64_t weir_sim_now(const struct weir_sim *sim);
 
 /* Deliver what is due, poll the engines that have something to do, move the clock to the next
- * event; until `until_ns` (its events included), where the clock then stands.
+ * event; until `until_ns` (its events included), where the clock then stands. UINT64_MAX: until
+ * nothing is left to happen; the clock stands at the last event.
  * Returns the number of frames delivered, or the -errno of an engine's poll */
 int64_t weir_sim_run(struct weir_sim *sim, uint64_t until_ns);
 /* One moment of it: all that happens at the clock's time, then the clock moves on. What does not end

@@ -99,9 +99,9 @@ int weir_histogram_load(struct weir_histogram *h, const void *from, size_t bytes
     X(icmp_unreachable, "told that a destination is unreachable")                                  \
     X(icmp_too_big, "told that a packet was too big for the path")                                 \
     X(icmp_out, "ICMP answers sent")                                                               \
-    X(icmp_limited, "answers (ARP, ICMP) not sent because of their rate limit")                    \
+    X(icmp_limited, "answers (ARP, ICMP) not sent, paths not learned: their rate limit")            \
     X(neighbour_requests, "ARP requests and neighbour solicitations sent")                         \
-    X(neighbour_full, "neighbours not learned because the cache was full of ones in use")          \
+    X(neighbour_full, "neighbours not learned, or forgotten early, because of too many")            \
     X(neighbour_failed, "packets dropped because their neighbour did not answer")                  \
     X(park_full, "packets dropped because too many waited for a neighbour")                        \
     X(no_route, "datagrams without a route or a source address")                                   \
@@ -111,7 +111,7 @@ int weir_histogram_load(struct weir_histogram *h, const void *from, size_t bytes
     X(reassembled, "datagrams put together from fragments")                                        \
     X(fragment_bad, "fragments refused: overlapping, too small, too long")                         \
     X(fragment_again, "fragments that came twice")                                                 \
-    X(fragment_full, "fragments dropped because too many datagrams were under reassembly")         \
+    X(fragment_full, "datagrams given up, fragments refused: too many under reassembly")           \
     X(fragment_timeout, "datagrams whose fragments did not all come in time")                      \
     X(handed_over, "frames given to another worker")                                               \
     X(handed_full, "frames dropped because that worker's ring was full")                           \

@@ -66,7 +66,8 @@ struct endpoint {
     uint32_t tx_head, tx_tail, tx_count, tx_off;
     uint32_t dirty_next, ready_next, owed_next, linger_next, free_next;
     uint32_t in_flight; /* sends beyond the queue, not completed (uring) */
-    uint64_t until_ns;  /* end of lingering, or of a pause */
+    uint64_t until_ns;  /* when it is looked at again: end of lingering, or of a pause */
+    uint64_t end_ns;    /* closing: the last moment; until_ns is not behind it */
     struct weir_addr local, peer;
     uint64_t priv[4]; /* the backend's own */
 };

@@ -343,7 +343,8 @@ void endpoint_close(struct backend *b, struct endpoint *ep, bool abort)
     ep->state = EP_CLOSING;
     bool asks = !b->device || !b->device->virtual_time; /* it may be called long after a poll */
     uint64_t now_ns = asks ? max_of(b->now_ns, weir_now_ns()) : b->now_ns;
-    endpoint_linger(b, ep, now_ns + b->opt.linger_ns);
+    ep->end_ns = now_ns + b->opt.linger_ns;
+    endpoint_linger(b, ep, ep->end_ns);
     endpoint_dirty(b, ep); /* its flush finds out when all is sent: endpoint_tx_moved */
 }
 
@@ -355,7 +356,10 @@ void endpoint_end(struct backend *b, struct endpoint *ep)
 
 static void expire(struct backend *b, struct endpoint *ep)
 {
-    if (ep->state == EP_CLOSING) {
+    if (ep->state == EP_CLOSING && b->now_ns < ep->end_ns) {
+        endpoint_linger(b, ep, ep->end_ns); /* it waited for room only */
+        endpoint_dirty(b, ep);
+    } else if (ep->state == EP_CLOSING) {
         bool sent = ep->flags & EP_DISCARD; /* only the peer's end is missing */
         if (!sent)
             COUNT(&b->counters, linger_expired, 1);

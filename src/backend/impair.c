@@ -30,6 +30,18 @@ static uint64_t share(double of)
     return (uint64_t)(of * (double)(UINT64_C(1) << SHARE_BITS));
 }
 
+/* Not a number is not within. */
+static bool within(double of)
+{
+    return of >= 0 && of <= 1;
+}
+
+bool impair_valid(const struct weir_impair *opt)
+{
+    return !opt || (within(opt->loss) && within(opt->reorder) && within(opt->duplicate) &&
+                    within(opt->corrupt));
+}
+
 void impair_open(struct impair *i, const struct weir_impair *opt, uint64_t seed)
 {
     *i = (struct impair){.opt = opt ? *opt : (struct weir_impair){0}};

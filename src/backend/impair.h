@@ -32,6 +32,8 @@ struct verdict {
     bool changed;     /* anything of the above, or a delay */
 };
 
+/* Shares are 0 to 1 each. NULL: perfect. */
+bool impair_valid(const struct weir_impair *opt);
 /* `seed` is used where opt->seed is 0. opt NULL: perfect. */
 void impair_open(struct impair *i, const struct weir_impair *opt, uint64_t seed);
 /* The next packet of this direction.  Cost a few cycles where nothing is impaired */

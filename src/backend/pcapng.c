@@ -69,15 +69,34 @@ static void end(struct pcapng *p, uint32_t at)
     p->bytes += bytes;
 }
 
+/* Where the last whole block within the first `bytes` of the buffer ends. */
+static uint32_t whole_blocks(const struct pcapng *p, uint32_t bytes)
+{
+    uint32_t at = 0, block = 0;
+    while (block <= bytes - at) {
+        at += block;
+        if (bytes - at < 8)
+            break;
+        memcpy(&block, p->buffer + at + 4, sizeof block);
+    }
+    return at;
+}
+
+/* What a full disk took of a block is taken back: the file ends with a whole one. */
 static void flush(struct pcapng *p)
 {
-    for (uint32_t at = 0; at < p->used && p->err == 0;) {
+    uint32_t at = 0;
+    while (at < p->used && p->err == 0) {
         ssize_t n = write(p->fd, p->buffer + at, p->used - at);
         if (n > 0)
             at += (uint32_t)n;
         else if (n == 0 || errno != EINTR)
             p->err = n == 0 ? -ENOSPC : -errno;
     }
+    uint32_t whole = at < p->used ? whole_blocks(p, at) : at;
+    p->in_file += whole;
+    if (whole < at && ftruncate(p->fd, (off_t)p->in_file) != 0)
+        p->err = -errno;
     p->used = 0;
 }
 
@@ -102,20 +121,39 @@ static void put_head(struct pcapng *p, unsigned link_type, const char *about)
     end(p, at);
 }
 
-/* Not through a link, and nothing but a plain file: a capture is as secret as its packets. */
-static int create(const char *path)
+/* What stands there may go if it is a plain file of ours under no other name. */
+static int remove_old(const char *path)
 {
     struct stat st;
-    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-    if (fd < 0)
-        return -errno;
-    int rc = fstat(fd, &st) != 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
-    if (rc == 0 && (fchmod(fd, 0600) != 0 || ftruncate(fd, 0) != 0))
-        rc = -errno;
-    if (rc == 0)
-        return fd;
-    close(fd);
-    return rc;
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (S_ISLNK(st.st_mode))
+        return -ELOOP;
+    if (!S_ISREG(st.st_mode))
+        return -EINVAL;
+    if (st.st_uid != geteuid() || st.st_nlink != 1)
+        return -EPERM;
+    return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/* A capture is as secret as its packets: always a new file, so that nobody has it open, and nothing
+ * that another puts there meanwhile (O_EXCL follows no link either). */
+static int create(const char *path)
+{
+    int rc = remove_old(path);
+    if (rc)
+        return rc;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+static const char *told(int err)
+{
+    switch (err) {
+    case -EINVAL: return "not a plain file";
+    case -EPERM: return "another user's, or it has another name as well";
+    default: return strerror(-err);
+    }
 }
 
 int pcapng_open(struct pcapng *p, const char *path, unsigned link_type, uint64_t bytes_max,
@@ -124,7 +162,7 @@ int pcapng_open(struct pcapng *p, const char *path, unsigned link_type, uint64_t
     *p = (struct pcapng){.fd = create(path), .bytes_max = bytes_max};
     if (p->fd < 0)
         return why_set(why, p->fd, "capture", "name a plain file in a directory of yours", "%s: %s",
-                       path, p->fd == -EINVAL ? "not a plain file" : strerror(-p->fd));
+                       path, told(p->fd));
     p->buffer = malloc(BUFFER_BYTES);
     if (!p->buffer) {
         close(p->fd);

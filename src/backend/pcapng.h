@@ -16,6 +16,7 @@ struct pcapng {
     int fd;
     int err;        /* of the first write that failed, 0 = none: nothing is written after it */
     uint64_t bytes; /* written and buffered */
+    uint64_t in_file;
     uint64_t bytes_max;
     uint64_t flush_ns; /* when the buffer was last written */
     uint32_t used;
@@ -28,8 +29,8 @@ struct pcapng_part {
     uint32_t bytes;
 };
 
-/* Create `path`, 0600, never through a symbolic link; an existing file is replaced only if it is a
- * plain one. `about` is the section's comment.
+/* Create `path`, 0600, never through a symbolic link; an existing file is removed first, if it is a
+ * plain one of this user's that has no other name. `about` is the section's comment.
  * Errors  -errno with `why`; p->fd is -1 */
 int pcapng_open(struct pcapng *p, const char *path, unsigned link_type, uint64_t bytes_max,
                 const char *about, struct weir_why *why);

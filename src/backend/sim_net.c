@@ -98,6 +98,8 @@ static void open_end(struct weir_sim *sim, const struct weir_impair *impair)
 int weir_sim_wire(struct weir_sim *sim, const struct weir_impair *there,
                   const struct weir_impair *back, struct weir_sim_port *ret[2])
 {
+    if (!impair_valid(there) || !impair_valid(back))
+        return -EINVAL;
     if (sim->n_ports + 2 > sim->ports_max)
         return -ENOSPC;
     ret[0] = &sim->ports[sim->n_ports];
@@ -107,9 +109,12 @@ int weir_sim_wire(struct weir_sim *sim, const struct weir_impair *there,
     return 0;
 }
 
-void weir_sim_impair(struct weir_sim_port *port, const struct weir_impair *impair)
+int weir_sim_impair(struct weir_sim_port *port, const struct weir_impair *impair)
 {
+    if (!impair_valid(impair))
+        return -EINVAL;
     impair_open(&port->impair, impair, impair_draw(port->sim->seed, port->index));
+    return 0;
 }
 
 static void plug_end(struct weir_sim_port *port, bool in)

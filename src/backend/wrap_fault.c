@@ -276,18 +276,12 @@ static void open_ways(struct fault *f, const struct weir_impair *opt)
     }
 }
 
-static bool is_share(double value)
-{
-    return value >= 0 && value <= 1;
-}
-
 int wrap_fault_open(struct backend *b, struct weir_why *why)
 {
     const struct weir_impair *o = &b->opt.impair;
     if (!weir_impair_any(o))
         return 0;
-    if (!is_share(o->loss) || !is_share(o->reorder) || !is_share(o->duplicate) ||
-        !is_share(o->corrupt))
+    if (!impair_valid(o))
         return why_set(why, -EINVAL, "impairments", "", "a share is not 0 to 1");
     struct fault *f = calloc(1, sizeof *f);
     if (!f || !allocate(f, b)) {

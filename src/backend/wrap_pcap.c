@@ -164,6 +164,14 @@ static void capture_flush(struct backend *b, struct endpoint *ep)
     *seen = datagrams ? ep->tx_count : 0;
 }
 
+/* Another endpoint may have its place next. */
+static void capture_del(struct backend *b, struct endpoint *ep)
+{
+    struct capture *c = capture_of(b);
+    c->seen[ep - b->eps] = 0;
+    c->wrap.inner->del(b, ep);
+}
+
 /* ---- open and close ------------------------------------------------------------------------- */
 
 static uint64_t wall_offset(const struct backend *b)
@@ -210,6 +218,7 @@ int wrap_pcap_open(struct backend *b, struct weir_why *why)
     c->wrap.frames.tx = capture_tx;
     c->wrap.ops.rx = capture_harvest;
     c->wrap.ops.flush = capture_flush;
+    c->wrap.ops.del = capture_del;
     b->pcap = &c->wrap;
     return 0;
 }

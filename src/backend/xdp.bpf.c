@@ -157,8 +157,11 @@ static __always_inline int fragment_is_ours(struct frame *f, const struct xdp_da
     if (!first)
         return bpf_map_lookup_elem(&fragments, d) != NULL;
     const struct udp *udp = take(f, sizeof *udp);
-    if (!udp || !port_is_ours(f->config, d->to, udp->to))
+    if (!udp || !port_is_ours(f->config, d->to, udp->to)) {
+        bpf_map_delete_elem(&fragments,
+                            d); /* of an older datagram that had the same identification */
         return 0;
+    }
     bpf_map_update_elem(&fragments, d, &one, BPF_ANY);
     return 1;
 }

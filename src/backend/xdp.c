@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+_Static_assert(XDP_ADDRESSES == WEIR_NETS_MAX, "the program knows all that a port may have");
+
 #define HEADERS_MAX 62u     /* Ethernet, IPv6, UDP: what lies in the headroom already */
 #define RETRY_NS 50000u     /* until frames that no sendto took are offered again */
 #define STARVED_NS 1000000u /* until a pool without a buffer to post is asked again */
@@ -38,6 +40,7 @@ static int xdp_probe(char *modes, size_t bytes, struct weir_why *why)
     close(fd);
     snprintf(modes, bytes,
              "our own UDP/IP stack past the kernel's; zero-copy where the driver has it");
+    xdp_lesser(why);
     return 0;
 }
 
@@ -47,6 +50,20 @@ static int xdp_probe(char *modes, size_t bytes, struct weir_why *why)
 static uint32_t chunk_frame(const struct backend *b)
 {
     return pool_small_bytes(b->pool) - XDP_PACKET_HEADROOM;
+}
+
+static void tell_cut(struct backend *b, const struct xdp_reading *r)
+{
+    const char *device = b->opt.frames.device;
+    if (r->addresses_cut)
+        backend_lesser(b, 0, "addresses", "give those that are to be served (frames.address)",
+                       "%s has %u more than the %u that are shared: datagrams to them are the "
+                       "kernel's",
+                       device, r->addresses_cut, r->port->addresses);
+    if (r->routes_cut)
+        backend_lesser(b, 0, "routes", "",
+                       "%s has %u more than the %u that are used: what is sent may go another way",
+                       device, r->routes_cut, r->port->routes);
 }
 
 static int open_device(struct backend *b, struct xdp *x, struct weir_why *why)
@@ -59,9 +76,11 @@ static int open_device(struct backend *b, struct xdp *x, struct weir_why *why)
         return why_set(why, -ENODEV, "xdp", "see ip link", "no interface '%s'", o->device);
     x->queue = o->queue;
     x->port.shared = o->addresses == 0;
-    int rc = xdp_view_read(ifindex, &x->port, why);
+    struct xdp_reading reading = {.ifindex = ifindex, .port = &x->port};
+    int rc = xdp_view_read(&reading, why);
     if (rc)
         return rc;
+    tell_cut(b, &reading);
     xdp_device_read(o->device, ifindex, &x->device);
     xdp_clock_open(&x->clock, x->device.clock);
     if (x->device.queues)
@@ -106,6 +125,23 @@ static bool wants_meta(const struct backend *b, const struct xdp *x)
     return (time || hash) && !b->opt.frames.no_offload;
 }
 
+/* In shared mode all engines of the device have those of the first one's opening. */
+static void take_addresses(struct backend *b, struct xdp *x, const struct xdp_prog_opt *opt)
+{
+    struct weir_net net[XDP_ADDRESSES] = {0};
+    uint32_t n = xdp_prog_addresses(x->prog, net);
+    bool same = n == opt->config.addresses;
+    for (uint32_t i = 0; i < n && same; i++)
+        same = memcmp(net[i].ip, opt->config.address[i].ip, sizeof net[i].ip) == 0;
+    memcpy(x->port.address, net, sizeof net);
+    x->port.addresses = n;
+    if (!same)
+        backend_lesser(b, 0, "addresses", "change them while no engine has the device",
+                       "those of %s have changed since its first engine was opened: it shares the "
+                       "old",
+                       b->opt.frames.device);
+}
+
 static int open_program(struct backend *b, struct xdp *x, struct weir_why *why)
 {
     struct xdp_prog_opt opt = {.ifindex = x->view.ifindex,
@@ -115,11 +151,15 @@ static int open_program(struct backend *b, struct xdp *x, struct weir_why *why)
                                .meta = wants_meta(b, x)};
     opt.config.own = !x->port.shared;
     opt.config.addresses = min_of(x->port.addresses, (uint32_t)XDP_ADDRESSES);
-    for (unsigned i = 0; i < opt.config.addresses; i++)
+    for (unsigned i = 0; i < opt.config.addresses; i++) {
         memcpy(opt.config.address[i].ip, x->port.address[i].ip, 16);
+        opt.prefix[i] = x->port.address[i].prefix;
+    }
     x->prog = xdp_prog_open(&opt, why);
     if (!x->prog)
         return why && why->code ? why->code : -EIO;
+    if (x->port.shared)
+        take_addresses(b, x, &opt);
     x->meta = xdp_prog_meta(x->prog);
     const struct weir_why *lesser = xdp_prog_lesser(x->prog);
     if (lesser->code)
@@ -165,6 +205,7 @@ static int start(struct backend *b, struct xdp *x, struct weir_why *why)
     if (rc)
         return why_set(why, rc, "XDP", "", "entering the socket of queue %u: %s", x->queue,
                        strerror(-rc));
+    x->entered = true;
     x->tx_parts =
         x->gather || x->frames_more
             ? (x->port.mtu + XDP_ETH_BYTES) / (pool_small_bytes(b->pool) - pool_headroom(b->pool)) +
@@ -200,7 +241,7 @@ static void xdp_close(struct backend *b)
     struct xdp *x = xdp_of(b);
     if (!x)
         return;
-    if (x->prog)
+    if (x->entered) /* else the queue is another engine's */
         xdp_prog_leave(x->prog, x->queue);
     xdp_socket_close(b, x);
     if (x->prog)

@@ -55,9 +55,11 @@ static inline uint32_t ring_ready(struct xdp_ring *r, uint32_t n)
     return min_of(n, r->theirs - r->own);
 }
 
+/* Sequentially consistent, as is the load of the flag: a driver that goes to sleep sets the flag and
+ * looks at the index once more, so one of the two sees what the other stored. */
 static inline void ring_produced(struct xdp_ring *r)
 {
-    __atomic_store_n(r->producer, r->own, __ATOMIC_RELEASE);
+    __atomic_store_n(r->producer, r->own, __ATOMIC_SEQ_CST);
 }
 
 static inline void ring_consumed(struct xdp_ring *r)
@@ -67,7 +69,7 @@ static inline void ring_consumed(struct xdp_ring *r)
 
 static inline bool ring_needs_wakeup(const struct xdp_ring *r)
 {
-    return __atomic_load_n(r->flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP;
+    return __atomic_load_n(r->flags, __ATOMIC_SEQ_CST) & XDP_RING_NEED_WAKEUP;
 }
 
 static inline uint64_t *ring_address(struct xdp_ring *r, uint32_t at)
@@ -97,6 +99,17 @@ void nl_begin(struct xdp_request *r, uint16_t type, uint16_t flags, const void *
 void nl_put(struct xdp_request *r, uint16_t type, const void *data, size_t bytes);
 /* Send, not waiting for an answer. 0 or -errno. */
 int nl_send(int fd, const struct xdp_request *r);
+/* One datagram of the kernel's: its bytes; 0: it was a process's; or -errno, -EMSGSIZE: cut. */
+ssize_t nl_receive(int fd, uint8_t *bytes, size_t room, int flags);
+/* The whole message at `*at`, which moves behind it; NULL: none is left, and `*at` is `end`. */
+const struct nlmsghdr *nl_next(const uint8_t *bytes, uint32_t end, uint32_t *at);
+/* The message's own header, or NULL: it is shorter than that. */
+const void *nl_head(const struct nlmsghdr *m, size_t bytes);
+int nl_error(const struct nlmsghdr *m); /* the -errno that an NLMSG_ERROR tells; 0: none */
+/* `each` for the messages of one datagram that answer request `seq`. 1: the end, 0: more follow,
+ * < 0: the kernel's -errno. */
+int nl_take(const uint8_t *bytes, uint32_t len, uint32_t seq,
+            void (*each)(const struct nlmsghdr *m, void *arg), void *arg);
 /* Send, and call `each` for every message of the answer until its end; 0 or -errno. */
 int nl_ask(int fd, const struct xdp_request *r, void (*each)(const struct nlmsghdr *m, void *arg),
            void *arg);
@@ -117,9 +130,20 @@ struct xdp_view {
     alignas(8) uint8_t bytes[XDP_NETLINK_BYTES];
 };
 
-/* Fill what rtnetlink knows of port->name's interface: mac, mtu, up, and with port->shared
- * addresses and routes; *queues those that the device was made with. 0 or -errno with `why`. */
-int xdp_view_read(int ifindex, struct frame_port *port, struct weir_why *why);
+struct xdp_reading {
+    int ifindex;
+    struct frame_port *port;
+    uint32_t addresses_cut, routes_cut; /* for which it had no room */
+};
+
+/* Fill what rtnetlink knows of the interface into r->port: mac, mtu, up, the queues that it was made
+ * with, and with port->shared addresses and routes. 0 or -errno with `why`. */
+int xdp_view_read(struct xdp_reading *r, struct weir_why *why);
+/* One message of that; `arg` is the reading. */
+void xdp_view_take(const struct nlmsghdr *m, void *arg);
+/* The notices, up to n, of the messages bytes[*at..end); `*at` moves behind what was told. */
+unsigned xdp_view_tell(int ifindex, const uint8_t *bytes, uint32_t end, uint32_t *at,
+                       struct port_notice *ret, unsigned n);
 int xdp_view_open(struct xdp_view *v, int ifindex, bool shared, struct weir_why *why);
 void xdp_view_close(struct xdp_view *v);
 unsigned xdp_view_notices(struct xdp_view *v, struct counters *c, struct port_notice *ret,
@@ -136,6 +160,8 @@ struct xdp_device {
 };
 
 void xdp_device_read(const char *name, int ifindex, struct xdp_device *ret);
+/* What a host can not have, code 0, before a device is named. */
+void xdp_lesser(struct weir_why *why);
 
 /* Our time is the device's + offset, modulo 2^64. */
 struct xdp_clock {
@@ -158,6 +184,7 @@ struct xdp_prog_opt {
     bool frags;      /* frames may come in several buffers */
     bool meta;       /* ask the device for time and hash */
     struct xdp_config config;
+    uint8_t prefix[XDP_ADDRESSES]; /* of its addresses */
 };
 
 struct xdp_prog;
@@ -173,6 +200,8 @@ void xdp_prog_leave(struct xdp_prog *p, uint32_t queue);
 int xdp_prog_steer(struct xdp_prog *p, const struct weir_addr *local, bool on);
 bool xdp_prog_generic(const struct xdp_prog *p);
 bool xdp_prog_meta(const struct xdp_prog *p);
+/* The addresses that it knows: in shared mode those of the first engine's opening. How many. */
+uint32_t xdp_prog_addresses(const struct xdp_prog *p, struct weir_net ret[XDP_ADDRESSES]);
 /* Why it is less than was asked for: code 0 where it is not. */
 const struct weir_why *xdp_prog_lesser(const struct xdp_prog *p);
 
@@ -193,10 +222,13 @@ struct xdp {
     uint32_t lent;   /* as many as it may have: of a small pool the half */
     struct xdp_ring rx, fill, tx, done;
     bool zerocopy, gather, meta, busy_poll, tx_checksum;
-    bool tx_waits;    /* descriptors that no sendto has taken yet */
+    bool entered;     /* our socket is the queue's in the program's map */
+    bool tx_waits;    /* descriptors that the kernel has not taken yet */
     bool frames_more; /* frames may come or leave in several descriptors */
     int16_t link_err;
     uint32_t tx_parts;  /* descriptors that a frame may need */
+    uint32_t tx_front;  /* bytes in front of what is sent that the kernel reads: all in its chunk */
+    uint32_t tx_told;   /* tx.own of the last submit */
     uint32_t tx_budget; /* frames that one sendto takes in copy mode */
     int fd;
 

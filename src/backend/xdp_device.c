@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* include/uapi/linux/netdev.h, which the kernel headers 6.1 do not have */
@@ -95,4 +96,24 @@ void xdp_device_read(const char *name, int ifindex, struct xdp_device *ret)
         return;
     read_netdev(fd, ifindex, ret);
     close(fd);
+}
+
+/* What no device can have under this kernel; whether a driver has zero-copy is known when one is
+ * named: veth and virtual functions mostly have none. */
+void xdp_lesser(struct weir_why *why)
+{
+    struct utsname host;
+    unsigned major = 0, minor = 0;
+    if (!why || uname(&host) || sscanf(host.release, "%u.%u", &major, &minor) != 2)
+        return;
+    unsigned kernel = major * 1000 + minor;
+    const char *old = kernel < 5011   ? "; no busy polling"
+                      : kernel < 6003 ? "; no device metadata"
+                      : kernel < 6006 ? "; one buffer a frame"
+                      : kernel < 6008 ? "; no transmit checksums"
+                                      : "";
+    snprintf(why->where, sizeof why->where, "xdp");
+    snprintf(why->what, sizeof why->what, "copy mode on drivers without zero-copy, as veth%s", old);
+    snprintf(why->fix, sizeof why->fix, "a NIC's driver may have it%s",
+             old[0] ? ", use Linux 6.8 or later" : "");
 }

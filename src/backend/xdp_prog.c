@@ -180,8 +180,10 @@ static struct xdp_prog *find(const struct stat *netns, int ifindex)
 static struct xdp_prog *join(struct xdp_prog *p, const struct xdp_prog_opt *opt,
                              struct weir_why *why)
 {
-    bool same = memcmp(&p->opt.config, &opt->config, sizeof opt->config) == 0 &&
-                p->opt.generic == opt->generic && p->opt.frags == opt->frags;
+    const struct xdp_config *c = &p->opt.config;
+    /* The kernel's addresses come and go between two openings; who joins takes those of the first */
+    bool addresses = c->own ? memcmp(c, &opt->config, sizeof *c) == 0 : !opt->config.own;
+    bool same = addresses && p->opt.generic == opt->generic && p->opt.frags == opt->frags;
     if (!same) {
         why_set(why, -EBUSY, "XDP", "give all engines of a device the same addresses and modes",
                 "another engine of this process has the device, with other options");
@@ -235,14 +237,13 @@ void xdp_prog_close(struct xdp_prog *p)
     pthread_mutex_lock(&lock);
     bool last = --p->engines == 0;
     for (at = &programs; last && *at != p; at = &(*at)->next) {}
-    if (last)
+    if (last) { /* all under the lock: who opens now must find the interface free again */
         *at = p->next;
+        close(p->link);
+        unload(p);
+        free(p);
+    }
     pthread_mutex_unlock(&lock);
-    if (!last)
-        return;
-    close(p->link);
-    unload(p);
-    free(p);
 }
 
 /* ---- its maps ------------------------------------------------------------------------------- */
@@ -266,21 +267,40 @@ static int write_port(struct xdp_prog *p, uint16_t port)
     return bpf_map_update_elem(p->ports, &key, &mask, BPF_ANY) ? -errno : 0;
 }
 
-int xdp_prog_steer(struct xdp_prog *p, const struct weir_addr *local, bool on)
+/* One endpoint more (1) or less (-1) wants the port. How many addresses that means. */
+static unsigned want(struct xdp_prog *p, const struct weir_addr *local, int change)
 {
     const struct xdp_config *c = &p->opt.config;
     bool any = addr_is_any(local);
     unsigned meant = 0;
-    pthread_mutex_lock(&lock);
     for (unsigned i = 0; i < c->addresses; i++) {
         if (!any && memcmp(c->address[i].ip, local->ip, sizeof local->ip))
             continue;
-        p->wanted[i][local->port] = (uint16_t)(p->wanted[i][local->port] + (on ? 1 : -1));
+        p->wanted[i][local->port] = (uint16_t)(p->wanted[i][local->port] + change);
         meant++;
     }
+    return meant;
+}
+
+int xdp_prog_steer(struct xdp_prog *p, const struct weir_addr *local, bool on)
+{
+    pthread_mutex_lock(&lock);
+    unsigned meant = want(p, local, on ? 1 : -1);
     int rc = meant ? write_port(p, local->port) : -EADDRNOTAVAIL;
+    if (rc && on) /* whoever is refused takes nothing back */
+        want(p, local, -1);
     pthread_mutex_unlock(&lock);
     return rc;
+}
+
+uint32_t xdp_prog_addresses(const struct xdp_prog *p, struct weir_net ret[XDP_ADDRESSES])
+{
+    const struct xdp_config *c = &p->opt.config;
+    for (uint32_t i = 0; i < c->addresses; i++) {
+        memcpy(ret[i].ip, c->address[i].ip, sizeof ret[i].ip);
+        ret[i].prefix = p->opt.prefix[i];
+    }
+    return c->addresses;
 }
 
 bool xdp_prog_generic(const struct xdp_prog *p)

@@ -6,7 +6,8 @@
  * all of which the kernel is asked for once at the start and again when more was told than the
  * socket could hold. Looked for once a millisecond, or at once when wait was woken by it.
  *
- * Addresses and routes that change later are not followed: an engine has those of its opening. */
+ * Addresses and routes that change later are not followed: a device's engines have the addresses of
+ * the first one's opening, and each the routes of its own. */
 #include "backend/xdp.h"
 
 #include <errno.h>
@@ -16,11 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-struct reading {
-    int ifindex;
-    struct frame_port *port;
-};
 
 static int refuse(struct weir_why *why, int err, const char *what)
 {
@@ -41,7 +37,7 @@ static bool take_ip(const struct rtattr *a, unsigned family, uint8_t ret[16])
 
 static uint8_t mapped_prefix(unsigned family, unsigned prefix)
 {
-    return (uint8_t)(family == AF_INET ? 96 + prefix : prefix);
+    return (uint8_t)min_of(family == AF_INET ? 96 + prefix : prefix, 128u);
 }
 
 /* ---- the link ------------------------------------------------------------------------------- */
@@ -51,12 +47,12 @@ static bool is_up(unsigned flags)
     return flags & IFF_UP && flags & IFF_RUNNING;
 }
 
-static void read_link(const struct nlmsghdr *m, void *arg)
+static void read_link(const struct nlmsghdr *m, struct xdp_reading *r)
 {
-    struct frame_port *port = ((struct reading *)arg)->port;
-    const struct ifinfomsg *link = NLMSG_DATA(m);
+    struct frame_port *port = r->port;
+    const struct ifinfomsg *link = nl_head(m, sizeof *link);
     const struct rtattr *mac = nl_attr(m, sizeof *link, IFLA_ADDRESS);
-    if (m->nlmsg_type != RTM_NEWLINK)
+    if (!link || link->ifi_index != r->ifindex)
         return;
     port->up = is_up(link->ifi_flags);
     port->mtu = nl_u32(nl_attr(m, sizeof *link, IFLA_MTU));
@@ -65,46 +61,51 @@ static void read_link(const struct nlmsghdr *m, void *arg)
         memcpy(port->mac, RTA_DATA(mac), sizeof port->mac);
 }
 
-static int ask_link(int fd, struct reading *r)
+static int ask_link(int fd, struct xdp_reading *r)
 {
     const struct ifinfomsg head = {.ifi_index = r->ifindex};
     struct xdp_request request;
     nl_begin(&request, RTM_GETLINK, 0, &head, sizeof head);
-    return nl_ask(fd, &request, read_link, r);
+    return nl_ask(fd, &request, xdp_view_take, r);
 }
 
 /* ---- addresses and routes ------------------------------------------------------------------- */
 
-static void read_address(const struct nlmsghdr *m, void *arg)
+static void read_address(const struct nlmsghdr *m, struct xdp_reading *r)
 {
-    struct reading *r = arg;
     struct frame_port *port = r->port;
-    const struct ifaddrmsg *head = NLMSG_DATA(m);
+    const struct ifaddrmsg *head = nl_head(m, sizeof *head);
     const struct rtattr *a = nl_attr(m, sizeof *head, IFA_LOCAL);
     struct weir_net net;
     if (!a) /* the peer's only on a point-to-point link */
         a = nl_attr(m, sizeof *head, IFA_ADDRESS);
-    bool usable = m->nlmsg_type == RTM_NEWADDR && (int)head->ifa_index == r->ifindex &&
+    bool usable = head && (int)head->ifa_index == r->ifindex &&
                   !(head->ifa_flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED));
-    if (!usable || port->addresses == WEIR_NETS_MAX || !take_ip(a, head->ifa_family, net.ip))
+    if (!usable || !take_ip(a, head->ifa_family, net.ip))
         return;
+    if (port->addresses == WEIR_NETS_MAX) {
+        r->addresses_cut++;
+        return;
+    }
     net.prefix = mapped_prefix(head->ifa_family, head->ifa_prefixlen);
     port->address[port->addresses++] = net;
 }
 
 /* Only those through a gateway: the addresses imply the others. */
-static void read_route(const struct nlmsghdr *m, void *arg)
+static void read_route(const struct nlmsghdr *m, struct xdp_reading *r)
 {
-    struct reading *r = arg;
     struct frame_port *port = r->port;
-    const struct rtmsg *head = NLMSG_DATA(m);
+    const struct rtmsg *head = nl_head(m, sizeof *head);
     const size_t bytes = sizeof *head;
     struct weir_route route = {0};
-    bool usable = m->nlmsg_type == RTM_NEWROUTE && head->rtm_type == RTN_UNICAST &&
-                  head->rtm_table == RT_TABLE_MAIN && port->routes < WEIR_ROUTES_MAX &&
+    bool usable = head && head->rtm_type == RTN_UNICAST && head->rtm_table == RT_TABLE_MAIN &&
                   (int)nl_u32(nl_attr(m, bytes, RTA_OIF)) == r->ifindex;
     if (!usable || !take_ip(nl_attr(m, bytes, RTA_GATEWAY), head->rtm_family, route.via))
         return;
+    if (port->routes == WEIR_ROUTES_MAX) {
+        r->routes_cut++;
+        return;
+    }
     if (!take_ip(nl_attr(m, bytes, RTA_DST), head->rtm_family, route.to.ip) &&
         head->rtm_family == AF_INET)
         route.to.ip[10] = route.to.ip[11] = 0xff; /* the default: no RTA_DST */
@@ -112,7 +113,17 @@ static void read_route(const struct nlmsghdr *m, void *arg)
     port->route[port->routes++] = route;
 }
 
-static int ask_all(int fd, struct reading *r)
+void xdp_view_take(const struct nlmsghdr *m, void *arg)
+{
+    switch (m->nlmsg_type) {
+    case RTM_NEWLINK: read_link(m, arg); break;
+    case RTM_NEWADDR: read_address(m, arg); break;
+    case RTM_NEWROUTE: read_route(m, arg); break;
+    default: break;
+    }
+}
+
+static int ask_all(int fd, struct xdp_reading *r)
 {
     static const uint8_t families[] = {AF_INET, AF_INET6};
     int rc = 0;
@@ -121,23 +132,23 @@ static int ask_all(int fd, struct reading *r)
         const struct rtmsg route = {.rtm_family = families[i]};
         struct xdp_request request;
         nl_begin(&request, RTM_GETADDR, NLM_F_DUMP, &address, sizeof address);
-        rc = nl_ask(fd, &request, read_address, r);
+        rc = nl_ask(fd, &request, xdp_view_take, r);
         nl_begin(&request, RTM_GETROUTE, NLM_F_DUMP, &route, sizeof route);
         if (rc == 0)
-            rc = nl_ask(fd, &request, read_route, r);
+            rc = nl_ask(fd, &request, xdp_view_take, r);
         if (rc == -EOPNOTSUPP || rc == -EAFNOSUPPORT) /* a kernel without IPv6 */
             rc = 0;
     }
     return rc;
 }
 
-int xdp_view_read(int ifindex, struct frame_port *port, struct weir_why *why)
+int xdp_view_read(struct xdp_reading *r, struct weir_why *why)
 {
-    struct reading r = {.ifindex = ifindex, .port = port};
+    const struct frame_port *port = r->port;
     int fd = nl_open(NETLINK_ROUTE, 0);
-    int rc = fd < 0 ? fd : ask_link(fd, &r);
+    int rc = fd < 0 ? fd : ask_link(fd, r);
     if (rc == 0 && port->shared)
-        rc = ask_all(fd, &r);
+        rc = ask_all(fd, r);
     if (fd >= 0)
         close(fd);
     if (rc)
@@ -177,10 +188,10 @@ void xdp_view_close(struct xdp_view *v)
     v->fd = -1;
 }
 
-static bool tell_link(const struct xdp_view *v, const struct nlmsghdr *m, struct port_notice *ret)
+static bool tell_link(int ifindex, const struct nlmsghdr *m, struct port_notice *ret)
 {
-    const struct ifinfomsg *link = NLMSG_DATA(m);
-    if (link->ifi_index != v->ifindex || link->ifi_family == AF_BRIDGE)
+    const struct ifinfomsg *link = nl_head(m, sizeof *link);
+    if (!link || link->ifi_index != ifindex || link->ifi_family == AF_BRIDGE)
         return false;
     bool gone = m->nlmsg_type == RTM_DELLINK;
     *ret = (struct port_notice){.kind = PORT_LINK,
@@ -196,13 +207,12 @@ static bool usable_state(unsigned state)
     return state & (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY);
 }
 
-static bool tell_neighbour(const struct xdp_view *v, const struct nlmsghdr *m,
-                           struct port_notice *ret)
+static bool tell_neighbour(int ifindex, const struct nlmsghdr *m, struct port_notice *ret)
 {
-    const struct ndmsg *head = NLMSG_DATA(m);
+    const struct ndmsg *head = nl_head(m, sizeof *head);
     const struct rtattr *mac = nl_attr(m, sizeof *head, NDA_LLADDR);
     *ret = (struct port_notice){.kind = PORT_NEIGHBOUR};
-    if (head->ndm_ifindex != v->ifindex ||
+    if (!head || head->ndm_ifindex != ifindex ||
         !take_ip(nl_attr(m, sizeof *head, NDA_DST), head->ndm_family, ret->ip))
         return false;
     ret->known = m->nlmsg_type == RTM_NEWNEIGH && usable_state(head->ndm_state) && mac &&
@@ -216,21 +226,30 @@ static bool tell_neighbour(const struct xdp_view *v, const struct nlmsghdr *m,
  * stays unknown. */
 static bool tell_error(const struct nlmsghdr *m, struct port_notice *ret)
 {
-    const struct nlmsgerr *e = NLMSG_DATA(m);
     *ret = (struct port_notice){.kind = PORT_LINK, .err = -ENODEV};
-    return e->error == -ENODEV;
+    return nl_error(m) == -ENODEV;
 }
 
-static bool tell(const struct xdp_view *v, const struct nlmsghdr *m, struct port_notice *ret)
+static bool tell(int ifindex, const struct nlmsghdr *m, struct port_notice *ret)
 {
     switch (m->nlmsg_type) {
     case RTM_NEWLINK:
-    case RTM_DELLINK: return tell_link(v, m, ret);
+    case RTM_DELLINK: return tell_link(ifindex, m, ret);
     case RTM_NEWNEIGH:
-    case RTM_DELNEIGH: return tell_neighbour(v, m, ret);
+    case RTM_DELNEIGH: return tell_neighbour(ifindex, m, ret);
     case NLMSG_ERROR: return tell_error(m, ret);
     default: return false;
     }
+}
+
+unsigned xdp_view_tell(int ifindex, const uint8_t *bytes, uint32_t end, uint32_t *at,
+                       struct port_notice *ret, unsigned n)
+{
+    const struct nlmsghdr *m;
+    unsigned told = 0;
+    while (told < n && (m = nl_next(bytes, end, at)))
+        told += tell(ifindex, m, &ret[told]);
+    return told;
 }
 
 /* More happened than the socket held: how does it stand? */
@@ -246,13 +265,13 @@ static bool ask_again(struct xdp_view *v)
 /* One datagram more. False: there is none. */
 static bool read_more(struct xdp_view *v, struct counters *c)
 {
-    ssize_t n = recv(v->fd, v->bytes, sizeof v->bytes, MSG_DONTWAIT);
+    ssize_t n = nl_receive(v->fd, v->bytes, sizeof v->bytes, MSG_DONTWAIT);
     COUNT(c, syscalls, 1);
-    if (n < 0 && errno == ENOBUFS)
-        return ask_again(v);
     v->at = 0;
     v->end = n > 0 ? (uint32_t)n : 0;
-    return n > 0;
+    if (n == -ENOBUFS || n == -EMSGSIZE)
+        return ask_again(v);
+    return n >= 0;
 }
 
 unsigned xdp_view_notices(struct xdp_view *v, struct counters *c, struct port_notice *ret,
@@ -260,13 +279,7 @@ unsigned xdp_view_notices(struct xdp_view *v, struct counters *c, struct port_no
 {
     unsigned told = 0;
     do {
-        const struct nlmsghdr *m = (const void *)(v->bytes + v->at);
-        size_t left = v->end - v->at;
-        for (; told < n && NLMSG_OK(m, left); m = NLMSG_NEXT(m, left))
-            told += tell(v, m, &ret[told]);
-        v->at = v->end - (uint32_t)left;
-        if (left < NLMSG_HDRLEN)
-            v->at = v->end;
+        told += xdp_view_tell(v->ifindex, v->bytes, v->end, &v->at, &ret[told], n - told);
     } while (told < n && read_more(v, c));
     v->due = v->at < v->end;
     return told;

@@ -44,11 +44,13 @@ static int register_memory(struct backend *b, struct xdp *x)
     if (x->tx_checksum) {
         reg.flags = XDP_UMEM_TX_METADATA_LEN;
         reg.tx_metadata_len = TX_REQUEST_BYTES;
+        x->tx_front = TX_REQUEST_BYTES;
         if (setsockopt(x->fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg) == 0)
             return 0;
         backend_lesser(b, -errno, "checksums", "use kernel 6.8 or later",
                        "the device's transmit checksums are not used: %s", strerror(errno));
         x->tx_checksum = false;
+        x->tx_front = 0;
         reg.flags = reg.tx_metadata_len = 0;
     }
     return setsockopt(x->fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg) ? -errno : 0;
@@ -137,7 +139,8 @@ static int bind_best(struct backend *b, struct xdp *x)
             rc = bind_as(x, XDP_ZEROCOPY);
         x->zerocopy = rc == 0;
         if (rc && rc != -EBUSY)
-            backend_lesser(b, -rc, "zero-copy", "",
+            backend_lesser(b, -rc, "zero-copy",
+                           "nothing to do on this driver; one with AF_XDP zero-copy avoids it",
                            "the kernel copies each frame: the driver of %s has no AF_XDP zero-copy",
                            b->opt.frames.device);
     }

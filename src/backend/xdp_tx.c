@@ -41,9 +41,11 @@ unsigned xdp_tx_room(struct backend *b, unsigned n)
 
 /* ---- out ------------------------------------------------------------------------------------ */
 
-static bool in_umem(const struct backend *b, const struct weir_buf *buf)
+/* The kernel can send it from where it lies: all of it, with what it reads in front, in one chunk. */
+static bool in_umem(const struct backend *b, const struct xdp *x, const struct weir_buf *buf)
 {
-    return likely(buf->section == WEIR_SMALL && buf->pool == b->pool);
+    return likely(buf->section == WEIR_SMALL && buf->pool == b->pool &&
+                  buf->data >= buf->base + x->tx_front);
 }
 
 static void put(struct xdp *x, const uint8_t *data, uint32_t len, uint32_t options)
@@ -109,7 +111,7 @@ static noinline bool put_copy(struct backend *b, struct xdp *x, const struct tx_
 static bool put_frame(struct backend *b, struct xdp *x, const struct tx_frame *frame)
 {
     struct weir_buf *buf = frame->buf, *body = frame->body;
-    if (unlikely(!in_umem(b, buf) || (body && (!x->gather || !in_umem(b, body)))))
+    if (unlikely(!in_umem(b, x, buf) || (body && (!x->gather || !in_umem(b, x, body)))))
         return put_copy(b, x, frame);
     uint32_t options = unlikely(frame->csum_start) ? request(buf->data, frame) : 0;
     put(x, buf->data, buf->len, options | (body ? XDP_PKT_CONTD : 0));
@@ -187,8 +189,9 @@ void xdp_submit(struct backend *b)
         return;
     }
     if (ring_needs_wakeup(&x->tx))
-        kick(b, x);
+        kick(b, x); /* refused, it is repeated: the driver has not looked */
     else
-        COUNT(&b->counters, tx_calls, 1);
-    x->tx_waits = false;
+        COUNT(&b->counters, tx_calls, x->tx_told != x->tx.own);
+    x->tx_told = x->tx.own;
+    x->tx_waits = x->tx.own != __atomic_load_n(x->tx.consumer, __ATOMIC_ACQUIRE);
 }

@@ -137,30 +137,33 @@ static inline uint16_t kind_word(const struct weir_buf *buf)
     return word;
 }
 
-/* Free the first of `bufs`, as many as are of the usual kind: one reference, which is of `state` and
- * about to end; and of the same pool, section and parent as the first, so that what they share is
- * settled once. Returns how many: 0 when the first is not of the usual kind. */
+/* Of the usual kind: one reference, which is of the state of `like` and about to end; and of the same
+ * pool, section and parent, so that what they share is settled once. */
+static inline bool alike(const struct weir_buf *buf, const struct weir_buf *like)
+{
+    return refs_word(buf) == refs_word(like) && kind_word(buf) == kind_word(like) &&
+           buf->pool == like->pool && (like->section != WEIR_VIEW || buf->parent == like->parent);
+}
+
+/* Free the first of `bufs`, as many as are alike. Returns how many: 0 when the first is not of
+ * the usual kind. */
 static inline unsigned free_alike(struct weir_buf **bufs, unsigned n, unsigned state)
 {
     const struct weir_buf like = {.refs = 1,
                                   .tx_refs = state == WEIR_TX,
                                   .section = bufs[0]->section,
-                                  .state = (uint8_t)state};
-    struct weir_pool *pool = bufs[0]->pool;
-    struct weir_buf *parent = bufs[0]->parent;
-    struct section *s = &pool->section[like.section];
+                                  .state = (uint8_t)state,
+                                  .parent = bufs[0]->parent,
+                                  .pool = bufs[0]->pool};
+    struct section *s = &like.pool->section[like.section];
     struct weir_buf **top = s->stack + s->free;
-    const bool views = like.section == WEIR_VIEW;
     unsigned i;
 
     if (unlikely(like.section == WEIR_RUN))
         return 0;
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < n && alike(bufs[i], &like); i++) {
         struct weir_buf *buf = bufs[i];
-        if (refs_word(buf) != refs_word(&like) || kind_word(buf) != kind_word(&like) ||
-            buf->pool != pool || (views && buf->parent != parent))
-            break;
-        if (!views)
+        if (like.section != WEIR_VIEW)
             poison(buf->base, buf->room);
         buf->refs = buf->tx_refs = 0;
         buf->state = WEIR_FREE;
@@ -168,8 +171,8 @@ static inline unsigned free_alike(struct weir_buf **bufs, unsigned n, unsigned s
     }
     s->free += i;
     s->tx -= state == WEIR_TX ? i : 0;
-    if (views && i > 0)
-        parent_put(parent, i);
+    if (like.section == WEIR_VIEW && i > 0)
+        parent_put(like.parent, i);
     return i;
 }
 

@@ -26,7 +26,8 @@ struct away {
 };
 
 /* One APP reference of `buf` leaves this thread. Of a view, which must have one reference only, it
- * is the parent's that leaves, and the view's header is free.  Thread the pool's */
+ * is the parent's that leaves, and the view's header is free: what its peer said is lost.
+ * Thread  the pool's */
 void buf_leave(struct weir_buf *buf, struct away *ret);
 
 /* What arrived, for this thread: a buffer of `pool` itself, or a view of it of what belongs to

@@ -35,6 +35,7 @@ struct weir_engine {
     unsigned fleet_index;
     int16_t link_err; /* as WEIR_LINK told it last */
     uint64_t opened_ns;
+    uint64_t frames_moved; /* in and out, up to the last poll */
     struct timers timers;
     struct coalesce coalesce;
     struct weir_event *burst; /* that the handler has now, for blanking */

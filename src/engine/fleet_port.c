@@ -131,28 +131,74 @@ uint64_t ports_owners_at(struct fleet *f, const struct rss_flow *flow)
         if (b->at.port != flow->port)
             continue;
         exact |= memcmp(b->at.ip, at.ip, 16) == 0 ? b->workers : 0;
-        any |= addr_is_any(&b->at) ? b->workers : 0;
+        any |= addr_is_any(&b->at) && (!addr_is_ip4(&b->at) || addr_is_ip4(&at)) ? b->workers : 0;
     }
     pthread_mutex_unlock(&f->lock);
     return exact ? exact : any;
+}
+
+/* ---- datagrams for other workers ------------------------------------------------------------ */
+
+/* The other workers that have the port open at just this address. */
+static uint64_t others(struct weir_engine *e, const struct weir_addr *local)
+{
+    struct rss_flow flow = {.port = local->port, .to = local->ip, .to_bytes = 16};
+    /* As in ports_owners; most of what comes here is for a port that nobody has */
+    if (atomic_load_explicit(&e->fleet->ports[local->port], memory_order_relaxed) == 0)
+        return 0;
+    return ports_owners_at(e->fleet, &flow) & ~(1ull << e->fleet_index);
+}
+
+/* With a header of its own, which can hold the peer, and memory of ours in front of it: a view has
+ * neither. NULL: no buffer; the datagram is dropped. */
+static struct weir_buf *own(struct weir_engine *e, struct weir_buf *datagram)
+{
+    struct backend *b = &e->b;
+    if (datagram->section != WEIR_VIEW && weir_buf_headroom(datagram) >= sizeof datagram->peer)
+        return datagram;
+    struct weir_buf *copy = weir_buf_take_bytes(b->pool, datagram->len);
+    if (copy && weir_buf_headroom(copy) < sizeof datagram->peer)
+        weir_buf_drop(&copy, 1);
+    if (copy) {
+        memcpy(copy->data, datagram->data, datagram->len);
+        copy->len = datagram->len;
+        copy->peer = datagram->peer;
+        COUNT(&b->counters, foreign_copied, 1);
+        COUNT(&b->counters, copies, 1);
+        COUNT(&b->counters, copied_bytes, copy->len);
+    }
+    weir_buf_drop(&datagram, 1);
+    return copy;
+}
+
+static bool hand(struct weir_engine *e, unsigned to, const struct weir_addr *local,
+                 struct weir_buf *datagram)
+{
+    datagram = own(e, datagram);
+    if (!datagram)
+        return false;
+    memcpy(datagram->data - sizeof *local, local, sizeof *local); /* take_told reads it there */
+    struct parcel parcel = fleet_parcel(datagram, PARCEL_TOLD);
+    if (fleet_push(e, to, &parcel))
+        return true;
+    away_drop(&(struct away){.buf = parcel.buf});
+    return false;
 }
 
 /* A datagram that this worker's stack has no socket for, and another has. */
 bool fleet_elsewhere(void *arg, const struct weir_addr *local, struct weir_buf *datagram)
 {
     struct weir_engine *e = arg;
-    struct rss_flow flow = {.port = local->port, .to = local->ip, .to_bytes = 16};
-    uint64_t owners = ports_owners(e->fleet, &flow) & ~(1ull << e->fleet_index);
-    if (!owners || !datagram)
+    uint64_t owners = others(e, local);
+    if (!datagram)
         return owners != 0;
-    assert(weir_buf_headroom(datagram) >= sizeof *local);
-    memcpy(datagram->data - sizeof *local, local, sizeof *local); /* take_told reads it there */
-    struct parcel parcel = fleet_parcel(datagram, PARCEL_TOLD);
-    if (fleet_push(e, (unsigned)__builtin_ctzll(owners), &parcel)) {
+    if (!owners) { /* closed since it was asked */
+        COUNT(&e->b.counters, no_port, 1);
+        weir_buf_drop(&datagram, 1);
+    } else if (hand(e, (unsigned)__builtin_ctzll(owners), local, datagram)) {
         COUNT(&e->b.counters, handed_over, 1);
-        return true;
+    } else {
+        COUNT(&e->b.counters, handed_full, 1);
     }
-    COUNT(&e->b.counters, handed_full, 1);
-    away_drop(&(struct away){.buf = parcel.buf});
     return true;
 }

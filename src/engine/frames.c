@@ -30,6 +30,16 @@ static uint64_t seed_of(const struct weir_engine_opt *opt)
     return opt->frames.seed ? opt->frames.seed : seed_random();
 }
 
+/* A datagram larger than the device takes would be lost. */
+static uint32_t mtu_of(struct backend *b, const struct frame_port *port)
+{
+    uint32_t asked = b->opt.frames.mtu;
+    if (asked > port->mtu)
+        backend_lesser(b, -EMSGSIZE, "mtu", "raise the device's", "the MTU is %u instead of %u",
+                       port->mtu, asked);
+    return asked ? min_of(asked, port->mtu) : port->mtu;
+}
+
 static int open_stack(struct weir_engine *e, struct weir_why *why)
 {
     const struct weir_frames_opt *o = &e->b.opt.frames;
@@ -39,7 +49,7 @@ static int open_stack(struct weir_engine *e, struct weir_why *why)
     struct stack_opt opt = {
         .pool = e->b.pool,
         .counters = &e->b.counters,
-        .mtu = o->mtu ? o->mtu : port.mtu,
+        .mtu = mtu_of(&e->b, &port),
         .address = o->addresses ? o->address : port.address,
         .addresses = o->addresses ? o->addresses : port.addresses,
         .route = o->addresses ? o->route : port.route,
@@ -114,7 +124,8 @@ int frames_udp_open(struct weir_engine *e, const struct weir_addr *local, weir_h
     if (rc == 0 && b->frames->steer && (rc = b->frames->steer(b, &ep->local, true, NULL)))
         stack_unbind(e->stack, socket);
     if (rc) {
-        fleet_unchoose(e, &at);
+        if (local->port == 0)
+            fleet_unchoose(e, &at);
         endpoint_free(b, ep);
         return rc;
     }
@@ -344,7 +355,8 @@ static void again(struct backend *b, struct endpoint *ep)
         return;
     }
     ep->flags |= EP_BLOCKED;
-    endpoint_linger(b, ep, b->now_ns + RETRY_NS);
+    uint64_t at_ns = b->now_ns + RETRY_NS;
+    endpoint_linger(b, ep, ep->state == EP_CLOSING ? min_of(at_ns, ep->end_ns) : at_ns);
 }
 
 static void frames_flush(struct backend *b, struct endpoint *ep)

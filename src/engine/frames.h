@@ -46,9 +46,10 @@ void fleet_bound(struct weir_engine *e, const struct weir_addr *local, bool boun
 /* local->port 0: one that no worker has open, reserved until it is bound or given back. Else as it
  * is.  0 or -EADDRINUSE */
 int fleet_choose(struct weir_engine *e, struct weir_addr *local);
+/* What fleet_choose chose, and nothing else. */
 void fleet_unchoose(struct weir_engine *e, const struct weir_addr *local);
-/* A port that another worker has open: true. The datagram for it (NULL: it is only asked) is taken
- * over. `arg` is the engine. */
+/* NULL: has another worker this port open, at this address? Else the datagram for it is taken over,
+ * whether it still has it or not; always true. `arg` is the engine. */
 bool fleet_elsewhere(void *arg, const struct weir_addr *local, struct weir_buf *datagram);
 /* Frames that came from the device: those of other workers' flows leave over their lanes. Returns
  * how many stay, moved to the front. */

@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Where packets end, from the wire to the application and back. */
+/* Where packets end, from the wire to the application and back. The first is a cause: what a device
+ * then had no buffer for is in the next. */
 #define DROPS(X)                                                                                   \
+    X(pool_empty)                                                                                  \
     X(rx_ring_full)                                                                                \
     X(rx_device_errors)                                                                            \
     X(fault_dropped)                                                                               \
@@ -79,6 +81,7 @@ static void derive(struct weir_health *ret, uint64_t elapsed_ns)
     ret->dropped = 0;
     for (unsigned i = 0; i < array_len(drops); i++)
         ret->dropped += count_of(c, i);
+    ret->dropped -= c->pool_empty;
     ret->cycles_a_packet = moved ? (double)c->busy_cycles / (double)moved : 0;
     ret->busy = cycles > 0 ? min_of((double)c->busy_cycles / cycles, 1.0) : 0;
 }

@@ -157,10 +157,22 @@ static unsigned flush(struct weir_engine *e)
     return n;
 }
 
+/* Frames are work, whatever became of them: dropped, answered, another worker's. */
+static bool moved_frames(struct weir_engine *e)
+{
+    const struct counters *c = &e->b.counters; /* our own: no order */
+    uint64_t moved = atomic_load_explicit(&c->rx_frames, memory_order_relaxed) +
+                     atomic_load_explicit(&c->taken_over, memory_order_relaxed) +
+                     atomic_load_explicit(&c->tx_frames, memory_order_relaxed);
+    bool is = moved != e->frames_moved;
+    e->frames_moved = moved;
+    return is;
+}
+
 static void account(struct weir_engine *e, uint64_t since, unsigned work)
 {
     COUNT(&e->b.counters, polls, 1);
-    if (!work)
+    if (!moved_frames(e) && !work)
         return;
     COUNT(&e->b.counters, polls_busy, 1);
     COUNT(&e->b.counters, busy_cycles, weir_cycles() - since);

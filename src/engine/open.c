@@ -191,6 +191,14 @@ void weir_engine_report(const struct weir_engine *e, void (*line)(const struct w
         line(&e->b.lesser[i], arg);
 }
 
+void weir_engine_device_stats(const struct weir_engine *e,
+                              void (*line)(const char *name, uint64_t value, void *), void *arg)
+{
+    const struct frame_ops *frames = e->b.frames;
+    if (frames && frames->stats)
+        frames->stats(&e->b, line, arg);
+}
+
 void weir_engine_counters(const struct weir_engine *e, struct weir_counters *ret)
 {
     counters_snapshot(&e->b.counters, ret);

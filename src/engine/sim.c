@@ -64,6 +64,8 @@ static int step(struct weir_sim *sim, uint64_t until_ns, int64_t *frames)
         return quiet;
     uint64_t next = quiet ? next_event(sim) : now_ns + MOMENT_NS;
     next = max_of(next, now_ns + 1);
+    if (next == UINT64_MAX && until_ns == UINT64_MAX) /* there is no such time to stand at */
+        return 0;
     sim_set_now(sim, max_of(now_ns, min_of(next, until_ns)));
     return next <= until_ns;
 }

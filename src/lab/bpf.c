@@ -80,7 +80,7 @@ static void close_all(const int *fds, unsigned n)
             close(fds[i]);
 }
 
-static int load_receive(int map, uint16_t server_port)
+static int load_receive(int map, uint16_t server_port, uint16_t queue)
 {
     const struct bpf_insn insns[] = {
         LOAD(BPF_W, R2, R1, offsetof(struct xdp_md, data)),
@@ -101,9 +101,10 @@ static int load_receive(int map, uint16_t server_port)
         LOAD(BPF_W, R2, R1, offsetof(struct xdp_md, rx_queue_index)),
         MAP_LOW(R1, map),
         MAP_HIGH(),
-        JUMP_IF_IMM(BPF_JEQ, R2, 0, 2), /* the one socket is that of queue 0 */
+        JUMP_IF_IMM(BPF_JEQ, R2, queue, 2), /* the one socket is that of this queue */
         MOV_IMM(R0, XDP_PASS),
         EXIT(),
+        MOV_IMM(R2, 0),        /* the map's one key */
         MOV_IMM(R3, XDP_PASS), /* where there is no socket */
         CALL(BPF_FUNC_redirect_map),
         EXIT(),
@@ -131,19 +132,18 @@ static int attach(int prog, int ifindex)
     return bpf(BPF_LINK_CREATE, &attr);
 }
 
-int bpf_receive_open(struct bpf_receive *b, int ifindex, uint16_t server_port, int xsk,
-                     struct weir_why *why)
+int bpf_receive_open(struct bpf_receive *b, const struct bpf_receive_opt *opt, struct weir_why *why)
 {
     int err;
 
     *b = (struct bpf_receive){-1, -1, -1};
     b->map = err = open_map(BPF_MAP_TYPE_XSKMAP, sizeof(int));
     if (err >= 0)
-        b->prog = err = load_receive(b->map, server_port);
+        b->prog = err = load_receive(b->map, opt->server_port, opt->queue);
     if (err >= 0)
-        err = enter_socket(b->map, xsk);
+        err = enter_socket(b->map, opt->xsk);
     if (err >= 0)
-        b->link = err = attach(b->prog, ifindex);
+        b->link = err = attach(b->prog, opt->ifindex);
     if (err >= 0)
         return 0;
     bpf_receive_close(b);

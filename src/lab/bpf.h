@@ -8,11 +8,15 @@
 
 /* Receive for the echo generator: frames of IPv4 and UDP from `server_port` go to the AF_XDP
  * socket that is entered in the map, all others to the kernel. Of the calling thread's
- * namespace. */
+ * namespace; `queue` is that which the socket is bound to. */
 struct bpf_receive {
     int map, prog, link;
 };
-int bpf_receive_open(struct bpf_receive *b, int ifindex, uint16_t server_port, int xsk,
+struct bpf_receive_opt {
+    int ifindex, xsk;
+    uint16_t server_port, queue;
+};
+int bpf_receive_open(struct bpf_receive *b, const struct bpf_receive_opt *opt,
                      struct weir_why *why);
 void bpf_receive_close(struct bpf_receive *b);
 

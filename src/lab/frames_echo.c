@@ -149,19 +149,21 @@ static int open_echo(struct run *r, struct echo *e)
     const int ifindex = lab_ends(r->o.lab)->ifindex[WEIR_LAB_CLIENT];
     struct frame_path path;
     uint32_t frame_bytes;
-    int err = lab_queues(r->o.lab) == 1
-                  ? frames_path(r, &path, &frame_bytes)
-                  : why_set(r->why, -EINVAL, "load", "use sockets, or a lab of one queue",
-                            "answers to frames come by queues that the generator does not see");
+    int err = frames_path(r, &path, &frame_bytes);
 
     if (!err)
         err = book_open(r, &e->book);
     if (!err)
-        err = xsk_open(&e->x, ifindex, FRAMES, frame_bytes, r->why);
+        err = xsk_open(&e->x, ifindex, r->o.queue, FRAMES, frame_bytes, r->why);
     if (!err)
         err = lay_out(r, e, path);
     if (!err)
-        err = bpf_receive_open(&e->bpf, ifindex, r->o.target.port, e->x.fd, r->why);
+        err = bpf_receive_open(&e->bpf,
+                               &(struct bpf_receive_opt){.ifindex = ifindex,
+                                                         .xsk = e->x.fd,
+                                                         .server_port = r->o.target.port,
+                                                         .queue = r->o.queue},
+                               r->why);
     return err;
 }
 

@@ -23,6 +23,9 @@ int frames_path(struct run *r, struct frame_path *ret, uint32_t *frame_bytes)
     uint32_t len = FRAME_HEAD + r->o.bytes;
 
     *frame_bytes = len <= 2048 ? 2048 : FRAME_MAX;
+    if (r->o.queue >= lab_queues(r->o.lab))
+        return why_set(r->why, -EINVAL, weir_load_name(r->o.load), "use a lab with more queues",
+                       "queue %u of %u", r->o.queue, lab_queues(r->o.lab));
     if (len > FRAME_MAX || r->o.bytes + FRAME_HEAD - 14 > lab_mtu(r->o.lab))
         return why_set(r->why, -EINVAL, weir_load_name(r->o.load), "use fewer bytes",
                        "a datagram of %u bytes needs more than one frame", r->o.bytes);
@@ -108,8 +111,8 @@ int load_frames_flood(struct run *r)
     if (!err && !payload)
         err = why_set(r->why, -ENOMEM, "flood", NULL, "no memory for the payload");
     if (!err)
-        err = xsk_open(&x, lab_ends(r->o.lab)->ifindex[WEIR_LAB_CLIENT], r->o.flows, frame_bytes,
-                       r->why);
+        err = xsk_open(&x, lab_ends(r->o.lab)->ifindex[WEIR_LAB_CLIENT], r->o.queue, r->o.flows,
+                       frame_bytes, r->why);
     if (!err) {
         build_all(r, &x, path, payload);
         snprintf(r->ret->mode, sizeof r->ret->mode, "AF_XDP frames, copy mode, %u flows",

@@ -96,12 +96,13 @@ static int register_memory(struct xsk *x)
     return 0;
 }
 
-static int bind_queue(struct xsk *x, int ifindex)
+static int bind_queue(struct xsk *x, int ifindex, uint32_t queue)
 {
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
     const struct sockaddr_xdp to = {.sxdp_family = AF_XDP,
                                     .sxdp_flags = XDP_COPY | XDP_USE_NEED_WAKEUP,
-                                    .sxdp_ifindex = (uint32_t)ifindex};
+                                    .sxdp_ifindex = (uint32_t)ifindex,
+                                    .sxdp_queue_id = queue};
 
     for (int i = 0; i < BIND_TRIES; i++) {
         if (bind(x->fd, (const struct sockaddr *)&to, sizeof to) == 0)
@@ -113,7 +114,7 @@ static int bind_queue(struct xsk *x, int ifindex)
     return -EBUSY;
 }
 
-int xsk_open(struct xsk *x, int ifindex, uint32_t frames, uint32_t frame_bytes,
+int xsk_open(struct xsk *x, int ifindex, uint32_t queue, uint32_t frames, uint32_t frame_bytes,
              struct weir_why *why)
 {
     const char *what = "socket";
@@ -128,7 +129,7 @@ int xsk_open(struct xsk *x, int ifindex, uint32_t frames, uint32_t frame_bytes,
     if (!err)
         what = "rings", err = map_rings(x);
     if (!err)
-        what = "bind", err = bind_queue(x, ifindex);
+        what = "bind", err = bind_queue(x, ifindex, queue);
     if (!err)
         return 0;
     xsk_close(x);

@@ -30,10 +30,10 @@ struct xsk {
     struct xsk_ring fill, done, rx, tx;
 };
 
-/* A socket on queue 0 of `ifindex` with `frames` frames of `frame_bytes` (2,048 or 4,096) each,
+/* A socket on one queue of `ifindex` with `frames` frames of `frame_bytes` (2,048 or 4,096) each,
  * of the calling thread's namespace. Retries for a while where the queue is still busy with a
  * predecessor. */
-int xsk_open(struct xsk *x, int ifindex, uint32_t frames, uint32_t frame_bytes,
+int xsk_open(struct xsk *x, int ifindex, uint32_t queue, uint32_t frames, uint32_t frame_bytes,
              struct weir_why *why);
 void xsk_close(struct xsk *x);
 

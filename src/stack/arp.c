@@ -10,7 +10,7 @@
 
 #define FRAME_BYTES (ETH_BYTES + ARP_BYTES) /* devices pad to Ethernet's 60 */
 
-static const uint8_t zero_ip[4], zero_mac[6];
+static const uint8_t zero_ip[4];
 
 static bool is_zero_ip(const uint8_t ip[4])
 {
@@ -49,10 +49,10 @@ static unsigned says(const struct arp *arp, bool to_us, bool to_our_mac)
     return to_our_mac ? NEIGHBOUR_OVERRIDES | NEIGHBOUR_ANSWERS : NEIGHBOUR_OVERRIDES;
 }
 
-/* Who claims an address that nobody has, or ours, or a MAC that is no card's. */
+/* Who claims an address that nobody has, or ours, or a MAC that is no other card's. */
 static bool is_bad(const struct stack *s, const struct arp *arp, const uint8_t src[16])
 {
-    if (mac_is_multicast(arp->src_mac) || mac_equal(arp->src_mac, zero_mac))
+    if (control_mac_is_bad(s, arp->src_mac))
         return true;
     return !is_zero_ip(arp->src_ip) && !source_is_good(s, src);
 }
@@ -89,13 +89,13 @@ void arp_in(struct stack *s, struct weir_buf *frame, const struct eth *eth, uint
         frame_drop(frame);
 }
 
-void arp_ask(struct stack *s, const struct local *from, const uint8_t ip[16], const uint8_t *mac)
+bool arp_ask(struct stack *s, const struct local *from, const uint8_t ip[16], const uint8_t *mac)
 {
     static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct arp arp = {.op = ARP_REQUEST};
     struct weir_buf *buf = control_blank(s, NULL, FRAME_BYTES);
     if (!buf)
-        return; /* counted; the next try is a second away */
+        return false; /* counted; the next try is a second away */
     memcpy(arp.src_mac, s->mac, 6);
     memcpy(arp.src_ip, from->ip + 12, 4);
     memcpy(arp.dst_ip, ip + 12, 4);
@@ -103,4 +103,5 @@ void arp_ask(struct stack *s, const struct local *from, const uint8_t ip[16], co
     arp_emit(buf->data + ETH_BYTES, &arp);
     COUNT(s->counters, neighbour_requests, 1);
     stack_push(s, buf);
+    return true;
 }

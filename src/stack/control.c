@@ -8,7 +8,7 @@
  * only read, and neither park nor reassembly.
  *
  * Invariant: a packet is parked only while its neighbour is INCOMPLETE; each way out of that state
- * (an answer, a failure, stack_neighbour) takes what waits along. */
+ * (an answer, a failure, stack_neighbour, the end of the entry) takes what waits along. */
 #include "stack/control_inside.h"
 
 #include <errno.h>
@@ -18,6 +18,9 @@
  * its inet_peer_xrlim_allow. */
 #define ANSWERS 1000u
 #define ANSWERS_BURST 50u
+#define PATHS                                                                                      \
+    100u /* paths that become narrower a second: each makes all headers be looked up anew */
+#define PATHS_BURST 50u
 #define ERRORS_EACH 1u
 #define ERRORS_EACH_BURST 6u
 #define KNOWN_EACH 1u       /* RFC 4861, 10: RETRANS_TIMER: nobody honest asks more often */
@@ -39,6 +42,7 @@ static int open_own(struct stack *s, struct weir_why *why)
     if (!s->near)
         return s->opt.neighbours_max < 4 ? -EINVAL : -ENOMEM;
     s->park = park_open(&park, why);
+    neighbours_parks(s->near, s->park);
     s->parts = reassembly_open(&parts, why);
     return s->park && s->parts ? 0 : -ENOMEM;
 }
@@ -49,6 +53,7 @@ int control_open(struct stack *s, struct weir_why *why)
     if (!c)
         return why_set(why, -ENOMEM, "stack", "", "no memory for rate limits");
     c->found = c->echo = c->errors = limit_of(ANSWERS, ANSWERS_BURST);
+    c->paths = limit_of(PATHS, PATHS_BURST);
     c->each = limits_open(ERRORS_EACH, ERRORS_EACH_BURST, stack_random(s), why);
     c->known = limits_open(KNOWN_EACH, KNOWN_EACH_BURST, stack_random(s), why);
     if (!c->each || !c->known)
@@ -67,10 +72,10 @@ void control_close(struct stack *s)
 {
     if (s->parts)
         reassembly_close(s->parts);
-    if (s->park)
-        park_close(s->park);
     if (!s->opt.shared)
         neighbours_close(s->near);
+    if (s->park)
+        park_close(s->park);
     if (s->control)
         limits_close(s->control->each), limits_close(s->control->known);
     free(s->control);
@@ -128,7 +133,7 @@ void control_ip4(struct stack *s, uint8_t *p, const uint8_t src[4], const uint8_
     struct ip4 ip = {.ttl = IP_TTL,
                      .protocol = IP_ICMP,
                      .total = (uint16_t)(IP4_BYTES + bytes),
-                     .id = s->id4++};
+                     .id = (uint16_t)stack_id4(s, src, dst)};
     memcpy(ip.src, src, 4);
     memcpy(ip.dst, dst, 4);
     ip4_emit(p, &ip);
@@ -180,19 +185,29 @@ bool control_may_find(struct stack *s, const uint8_t ip[16], const uint8_t mac[6
     return control_may(s, &s->control->found, now_ns);
 }
 
-static void ask(struct stack *s, const struct neighbour_task *task)
+/* False: there was no buffer for it, or no place. */
+static bool question(struct stack *s, const struct neighbour_task *task)
 {
     struct hop hop;
     if (!s->answers) {
         stack_want(s, task->ip);
-        return;
+        return true;
     }
     if (route_find(s, task->ip, NULL, &hop) || !hop.from)
-        return;
+        return true; /* nobody to ask, so nobody answers */
+    if (s->out_head - s->out_tail == OUT_MAX)
+        return false;
     if (ip_is_4(task->ip))
-        arp_ask(s, hop.from, task->ip, task->unicast ? task->mac : NULL);
-    else
-        nd_ask(s, hop.from, task->ip, task->unicast ? task->mac : NULL);
+        return arp_ask(s, hop.from, task->ip, task->unicast ? task->mac : NULL);
+    return nd_ask(s, hop.from, task->ip, task->unicast ? task->mac : NULL);
+}
+
+static void perform(struct stack *s, const struct neighbour_task *task)
+{
+    if (task->failed)
+        park_fail(s->park, task->number);
+    else if (!question(s, task))
+        neighbours_unsent(s->near, task->number);
 }
 
 void park_put(struct stack *s, const uint8_t hop[16], struct weir_buf *packet, uint64_t now_ns)
@@ -206,7 +221,7 @@ void park_put(struct stack *s, const uint8_t hop[16], struct weir_buf *packet, u
     } else if (state == NEIGHBOUR_INCOMPLETE) {
         park_add(s->park, number, packet);
         if (neighbours_step(s->near, number, &task, now_ns))
-            ask(s, &task);
+            perform(s, &task); /* it may have failed just now */
     } else {
         COUNT(s->counters, neighbour_failed, state == NEIGHBOUR_FAILED); /* NONE is counted */
         frame_drop(packet);
@@ -235,12 +250,8 @@ void neighbour_told(struct stack *s, const uint8_t ip[16], const uint8_t *mac, u
 {
     uint32_t number =
         mac ? neighbours_tell(s->near, ip, mac, now_ns) : neighbours_forget(s->near, ip);
-    if (number == NO_CELL)
-        return;
-    if (mac)
+    if (number != NO_CELL && mac) /* what waited for one that is forgotten ended with it */
         release(s, number, mac);
-    else
-        park_fail(s->park, number);
 }
 
 /* ---- paths and fragments --------------------------------------------------------------------- */
@@ -292,12 +303,8 @@ void control_tick(struct stack *s, uint64_t now_ns)
     struct neighbour_task task;
     if (s->opt.shared)
         return;
-    while (neighbours_due(s->near, &task, now_ns)) {
-        if (task.failed)
-            park_fail(s->park, task.number);
-        else
-            ask(s, &task);
-    }
+    while (neighbours_due(s->near, &task, now_ns))
+        perform(s, &task);
     reassembly_expire(s->parts, now_ns);
     if (pmtu_expire(s->pmtu, now_ns)) {
         neighbours_changed(s->near);

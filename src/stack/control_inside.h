@@ -16,6 +16,7 @@ struct control {
     struct limit found;   /* answers of ARP and neighbour discovery */
     struct limit echo;    /* echo replies */
     struct limit errors;  /* ICMP errors in all */
+    struct limit paths;   /* of others' errors those that may make a path narrower */
     struct limits *each;  /* and to each destination */
     struct limits *known; /* of `found`, to each neighbour in use */
 };
@@ -39,6 +40,14 @@ static inline bool control_is_own(const struct stack *s, const struct weir_buf *
     return frame->pool == s->pool && frame->refs == 1 && frame->section != WEIR_VIEW;
 }
 
+/* Can it not be another card's? A group's, none at all, or ours: what is sent there would come to
+ * everybody, nobody, or back. */
+static inline bool control_mac_is_bad(const struct stack *s, const uint8_t mac[6])
+{
+    static const uint8_t zero[6];
+    return mac_is_multicast(mac) || mac_equal(mac, zero) || mac_equal(mac, s->mac);
+}
+
 /* A buffer of `bytes` (at most a small one's) to write a packet into, len set: the frame itself
  * where it can be, which may be NULL; it is taken over in any case. NULL: none left, counted. */
 struct weir_buf *control_blank(struct stack *s, struct weir_buf *frame, uint32_t bytes);
@@ -55,9 +64,10 @@ void control_ip6(uint8_t *p, const uint8_t src[16], const uint8_t dst[16], uint3
 bool control_learn(struct stack *s, const uint8_t ip[16], const uint8_t *mac, unsigned says,
                    uint64_t now_ns);
 
-/* arp.c, nd.c: send a request from our address `from`; to `mac` alone, or (NULL) to all. */
-void arp_ask(struct stack *s, const struct local *from, const uint8_t ip[16], const uint8_t *mac);
-void nd_ask(struct stack *s, const struct local *from, const uint8_t ip[16], const uint8_t *mac);
+/* arp.c, nd.c: send a request from our address `from`; to `mac` alone, or (NULL) to all. False: no
+ * buffer is left, counted. */
+bool arp_ask(struct stack *s, const struct local *from, const uint8_t ip[16], const uint8_t *mac);
+bool nd_ask(struct stack *s, const struct local *from, const uint8_t ip[16], const uint8_t *mac);
 /* nd.c: a solicitation or an advertisement of `n` bytes at `at`. Takes the frame over. */
 void nd_in(struct stack *s, struct weir_buf *frame, const struct ip6 *ip, const uint8_t *at,
            uint32_t n, uint64_t now_ns);

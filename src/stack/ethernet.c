@@ -5,7 +5,7 @@
  *   ethernet_in -> arp_in | ip4_in, ip6_in -> fragment -> transport -> udp_in | icmp4_in, icmp6_in
  *
  * Invariant: each frame ends once: as a datagram, in a counter, or with who takes it over.
- * Sources: RFC 1122 sections 3.2.1 and 3.2.2, RFC 8200, RFC 6946 (a single fragment), RFC 4862. */
+ * Sources: RFC 1122 sections 3.2.1, 3.2.2 and 3.3.6, RFC 8200, RFC 6946 (a single fragment), RFC 4862. */
 #include "stack/control.h"
 #include "stack/in.h"
 
@@ -36,6 +36,7 @@ static void reassembled(struct arrival *a, struct weir_buf *whole, const struct 
 {
     struct udp_packet p = {.at = whole->data, .bytes = whole->len};
     *frame_meta(whole) = (struct frame_meta){0}; /* what a device told was of one fragment */
+    /* An echo request as well: its answer would be as many fragments, and anybody may ask for it */
     if (protocol != IP_UDP)
         DROP(a->s, whole, no_protocol);
     else if (!udp_in(a, whole, ends, &p))
@@ -97,6 +98,8 @@ static void ip4_in(struct arrival *a, struct weir_buf *frame, size_t l3)
     ends.unicast = local_find(s, ends.dst) != NULL;
     if (!ends.unicast && !local_is_broadcast(s, ip.dst))
         DROP(s, frame, not_ours);
+    else if (ends.unicast && mac_is_multicast(frame->data)) /* RFC 1122, 3.3.6 */
+        DROP(s, frame, drop_mac);
     else if (!source_is_good(s, ends.src))
         DROP(s, frame, bad_source);
     else if (unlikely(ip4_is_fragment(&ip)))
@@ -173,6 +176,8 @@ static void ip6_in(struct arrival *a, struct weir_buf *frame, size_t l3)
     /* A mapped address on the wire is a way around filters: RFC 4942, 2.2 */
     if (ip_is_4(ip.dst) || (!ends.unicast && !group_is_ours(s, ip.dst)))
         DROP(s, frame, not_ours);
+    else if (ends.unicast && mac_is_multicast(frame->data) && ip.protocol != IP_ICMP6)
+        DROP(s, frame, drop_mac); /* neighbour discovery alone has a reason: RFC 4861, 7.2.2 */
     else if (ip_is_4(ip.src) || !source6_is_good(s, &ip))
         DROP(s, frame, bad_source);
     else if (unlikely(ip.more || ip.offset)) /* RFC 6946: one fragment alone is a whole packet */

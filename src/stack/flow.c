@@ -2,6 +2,39 @@
  * Making the headers that out.c copies. Once a peer and change of the world; so it may cost. */
 #include "stack/flow.h"
 
+/* A tag of 56 bits and, below it, the number of the address. */
+static uint64_t *from_set(const struct stack *s, uint32_t socket, const uint8_t ip[16],
+                          uint16_t port, uint64_t *tag)
+{
+    uint64_t epoch = s->sock[socket].epoch * 0x9e3779b97f4a7c15u; /* splitmix64 */
+    uint64_t hash = flow_hash(s, socket, ip, port) + epoch;
+    *tag = hash << 8;
+    return &s->from[(hash >> (64 - FROM_BITS)) * FROM_WAYS];
+}
+
+void flow_note(struct stack *s, uint32_t socket, const uint8_t ip[16], uint16_t port, uint8_t from)
+{
+    uint64_t tag, *set = from_set(s, socket, ip, port, &tag);
+    unsigned i = 0;
+    while (i + 1 < FROM_WAYS && (set[i] ^ tag) >> 8)
+        i++;
+    memmove(set + 1, set, i * sizeof *set); /* the one heard of last is the first */
+    set[0] = tag | from;
+    struct flow *f = flow_place(s, socket, ip, port);
+    if (f->from != from && flow_is(s, f, socket, ip, port))
+        f->generation = 0;
+}
+
+uint8_t flow_noted(const struct stack *s, uint32_t socket, const uint8_t ip[16], uint16_t port)
+{
+    uint64_t tag;
+    const uint64_t *set = from_set(s, socket, ip, port, &tag);
+    for (unsigned i = 0; i < FROM_WAYS; i++)
+        if ((set[i] ^ tag) >> 8 == 0)
+            return (uint8_t)set[i];
+    return 0;
+}
+
 struct flow *flow_take(struct stack *s, uint32_t socket, const uint8_t ip[16], uint16_t port)
 {
     struct flow *f = flow_place(s, socket, ip, port);
@@ -51,6 +84,7 @@ void flow_make(struct stack *s, struct flow *f, const struct hop *hop, const uin
     memset(f->head, 0, sizeof f->head);
     eth_emit(f->head, &eth);
     f->mtu = (uint16_t)mtu;
+    f->from = (uint8_t)(hop->from - s->local + 1);
     if (hop->from->ip4)
         make4(f, hop, ttl);
     else

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Headers ready to be copied: one entry a socket and peer.
  *
- * Direct-mapped: two peers that share a place take turns, which costs a look-up and is never wrong.
+ * Direct-mapped: two peers that share a place take turns, which costs a look-up and is never wrong,
+ * because which of our addresses a peer asked is not kept here alone: where there are several, a table
+ * of its own has it (flow_note), eight peers a set, of which the one longest unheard of makes room.
+ * Both are keyed by what strangers do not know, so nobody can aim at another's place.
  * An entry is right while its generation is the present one; a socket's number that is used again
  * has another epoch. */
 #ifndef WEIR_STACK_FLOW_H
@@ -12,12 +15,15 @@
 
 #define FLOW_BITS 14u /* 16,384 entries, 2 MiB: more than 10,000 players */
 #define FLOWS (1u << FLOW_BITS)
+#define FROM_BITS 12u /* 4,096 sets of a cache line, 256 KiB: of 10,000 peers few sets overflow */
+#define FROM_SETS (1u << FROM_BITS)
+#define FROM_WAYS 8u
 
 struct flow {
     uint8_t head[64]; /* Ethernet, IP, UDP; lengths and checksums 0 */
     uint8_t ip[16];   /* the key: peer, socket */
     uint16_t port;
-    uint8_t from; /* number in s->local + 1 of where the peer's last datagram came to; 0: none */
+    uint8_t from; /* number in s->local + 1 of the head's source; 0: not made */
     uint8_t head_bytes;
     uint32_t socket;
     uint64_t generation; /* 0: the head is not made */
@@ -38,16 +44,23 @@ static inline uint64_t flow_generation(const struct stack *s)
     return s->generation + neighbours_generation(s->near); /* both only grow */
 }
 
-static inline struct flow *flow_place(const struct stack *s, uint32_t socket, const uint8_t ip[16],
-                                      uint16_t port)
+/* As cells_key. Port and socket change what an address's owner cannot choose: its first bytes. */
+static inline uint64_t flow_hash(const struct stack *s, uint32_t socket, const uint8_t ip[16],
+                                 uint16_t port)
 {
     uint64_t a, b;
     memcpy(&a, ip, 8);
     memcpy(&b, ip + 8, 8);
-    uint64_t h = a ^ (b * 0x9e3779b97f4a7c15ull); /* Knuth's multiplicative hashing, 2^64 / phi */
-    h = (h ^ ((uint64_t)port << 32 | socket) ^ s->flow_seed) *
-        0xff51afd7ed558ccdull; /* MurmurHash3 */
-    return &s->flow[h >> (64 - FLOW_BITS)];
+    __extension__ typedef unsigned __int128 u128;
+    a ^= (uint64_t)socket << 16 | port;
+    u128 product = (u128)(a ^ s->flow_seed[0]) * (b ^ s->flow_seed[1]);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline struct flow *flow_place(const struct stack *s, uint32_t socket, const uint8_t ip[16],
+                                      uint16_t port)
+{
+    return &s->flow[flow_hash(s, socket, ip, port) >> (64 - FLOW_BITS)];
 }
 
 static inline bool flow_is(const struct stack *s, const struct flow *f, uint32_t socket,
@@ -57,6 +70,11 @@ static inline bool flow_is(const struct stack *s, const struct flow *f, uint32_t
            f->epoch == s->sock[socket].epoch;
 }
 
+/* The peer's datagrams come to our address number `from` (in s->local, + 1): a wildcard answers from
+ * there. */
+void flow_note(struct stack *s, uint32_t socket, const uint8_t ip[16], uint16_t port, uint8_t from);
+/* Which it was; 0: not known. */
+uint8_t flow_noted(const struct stack *s, uint32_t socket, const uint8_t ip[16], uint16_t port);
 /* The entry of `socket` and peer, evicting another. */
 struct flow *flow_take(struct stack *s, uint32_t socket, const uint8_t ip[16], uint16_t port);
 /* The headers from hop->from to the peer over `mac`; `mtu` is the path's. */

@@ -5,7 +5,7 @@
  *   UDP header, payload  ->  [ETH IP | UDP header, bytes] [ETH IP | bytes] ... [ETH IP | rest]
  *
  * All but the last carry a multiple of 8 bytes. The checksum is ours to compute, because no device
- * sums over several frames. Sources: RFC 791 section 3.2, RFC 8200 section 4.5, RFC 6864. */
+ * sums over several frames. Sources: RFC 791 section 3.2, RFC 8200 section 4.5, RFC 6864, RFC 7739. */
 #include "stack/out.h"
 
 #include <errno.h>
@@ -114,7 +114,8 @@ int out_fragments(struct stack *s, const struct flow *f, struct weir_buf *buf, s
         return too_few(s, n);
     if (n > room)
         return -ENOBUFS;
-    c.id = c.ip4 ? s->id4++ : (uint32_t)stack_random(s); /* RFC 6864; RFC 7739, 5.3 */
+    const uint8_t *ip = f->head + ETH_BYTES;
+    c.id = c.ip4 ? stack_id4(s, ip + 12, ip + 16) : stack_id(s, ip + 8, ip + 24);
     for (uint32_t i = 0; i < n; i++) {
         pool_take(s->pool, WEIR_SMALL, &piece, 1);
         put_fragment(s, f, &c, piece, i * c.unit);

@@ -2,8 +2,9 @@
  * ICMP errors: what others tell us about our packets, and what we tell about theirs.
  *
  * Anybody can send an error, so one is believed only where the packet that it quotes could be ours:
- * from an address of ours and a port that is open here. It then makes a path narrower (pmtu.c), or is
- * counted; nothing else.
+ * from an address of ours and a port that is open here. It is then counted; and that a packet was too
+ * big makes its path narrower (pmtu.c) where we do send to that peer, beyond the link, packets that
+ * may not be fragmented on their way.
  *
  * We say one thing: port unreachable, quoting the packet, which stays where it is in its buffer while
  * the headers are written in front of it. Never about a broadcast, a multicast, an error, or a
@@ -11,6 +12,7 @@
  * Source: RFC 792, RFC 1122 section 3.2.2, RFC 1191, RFC 1812 section 4.3.2.3 (how much is quoted),
  * RFC 4443 sections 2.4 and 3.1, RFC 5927 (attacks). */
 #include "stack/control_inside.h"
+#include "stack/flow.h"
 
 #define FRONT4 (ETH_BYTES + IP4_BYTES + ICMP_BYTES)
 #define FRONT6 (ETH_BYTES + IP6_BYTES + ICMP_BYTES)
@@ -25,6 +27,8 @@ struct quote {
     uint8_t src[16], dst[16];
     uint32_t bytes; /* of the whole packet */
     uint16_t port;  /* its source's */
+    uint16_t peer_port;
+    bool may_be_cut; /* by routers: then none says that it is too big */
 };
 
 /* The packet is cut short, so its lengths say nothing about what is there. */
@@ -39,6 +43,8 @@ static bool quote4(const uint8_t *p, uint32_t n, struct quote *ret)
     ip_from_4(ret->dst, p + 16);
     ret->bytes = be16_load(p + 2);
     ret->port = be16_load(p + head);
+    ret->peer_port = be16_load(p + head + 2);
+    ret->may_be_cut = !(be16_load(p + 6) & IP4_DONT);
     return true;
 }
 
@@ -61,6 +67,8 @@ static bool quote6(const uint8_t *p, uint32_t n, struct quote *ret)
     memcpy(ret->dst, p + 24, 16);
     ret->bytes = IP6_BYTES + be16_load(p + 4);
     ret->port = be16_load(p + head);
+    ret->peer_port = be16_load(p + head + 2);
+    ret->may_be_cut = false;
     return true;
 }
 
@@ -69,13 +77,34 @@ static bool is_ours(const struct stack *s, const struct quote *q)
     return local_find(s, q->src) && socket_find(s, q->src, q->port) != NO_SOCKET;
 }
 
+/* Do we send to that peer? Other workers' headers are not ours to read: where there are any, it may
+ * be one of theirs. */
+static bool is_sent_to(const struct stack *s, const struct quote *q)
+{
+    uint32_t socket = socket_find(s, q->src, q->port);
+    const struct flow *f = flow_place(s, socket, q->dst, q->peer_port);
+    bool ours = f->generation && flow_is(s, f, socket, q->dst, q->peer_port);
+    return ours || neighbours_shared(s->near);
+}
+
+/* Is there a router on the way? The link itself takes what our MTU says. */
+static bool is_beyond_link(const struct stack *s, const struct quote *q)
+{
+    const uint8_t *ip = q->dst;
+    bool group = ip_is_4(ip) ? ip[12] >= 224 : ip[0] == 0xff; /* multicast, limited broadcast */
+    return !group && !local_on_link(s, ip);
+}
+
 static void too_big(struct stack *s, const struct quote *q, uint32_t mtu, uint64_t now_ns)
 {
-    if (mtu >= s->opt.mtu || q->bytes > s->opt.mtu) { /* no packet of ours was */
+    if (mtu >= s->opt.mtu || q->bytes > s->opt.mtu || q->may_be_cut || !is_beyond_link(s, q) ||
+        !is_sent_to(s, q)) { /* no packet of ours was */
         COUNT(s->counters, icmp_bad, 1);
         return;
     }
     COUNT(s->counters, icmp_too_big, 1);
+    if (!control_may(s, &s->control->paths, now_ns))
+        return;
     if (pmtu_learn(s->pmtu, q->dst, mtu, q->bytes, now_ns)) {
         neighbours_changed(s->near);
         stack_changed(s);

@@ -16,6 +16,7 @@
 #define WEIR_STACK_INSIDE_H
 
 #include "base/base.h"
+#include "stack/keys.h"
 #include "stack/stack.h"
 #include "wire/checksum.h"
 #include "wire/eth.h"
@@ -28,6 +29,7 @@
 #define HANDED_MAX 256u /* frames that wait for stack_handed; a power of two */
 #define WANTED_MAX 64u  /* next hops that wait for stack_wanted; a power of two */
 #define LOOPED_MAX 256u /* datagrams to ourselves that wait for stack_looped; a power of two */
+#define ID_PLACES 1024u /* counters of identifications; a power of two; 4 KiB */
 #define IP4_HEAD (ETH_BYTES + IP4_BYTES + UDP_BYTES)
 #define IP6_HEAD (ETH_BYTES + IP6_BYTES + UDP_BYTES)
 
@@ -79,7 +81,8 @@ struct stack {
     struct counters *counters;
     struct weir_pool *pool;
     struct flow *flow; /* FLOWS of them */
-    uint64_t flow_seed;
+    uint64_t flow_seed[2];
+    uint64_t *from; /* FROM_SETS * FROM_WAYS: where peers' datagrams came to, flow.h */
     struct neighbours *near; /* own, or opt.shared */
     uint64_t generation;     /* of routes, sockets and path MTUs: flows of an older one are stale */
     struct local local[WEIR_NETS_MAX];
@@ -90,8 +93,10 @@ struct stack {
     struct weir_route route[WEIR_ROUTES_MAX];
     uint32_t small_room; /* bytes behind the headroom of a small buffer */
     uint64_t now_ns;     /* the latest that we were told */
-    uint64_t random;     /* state of stack_random */
-    uint16_t id4;        /* identification of the next IPv4 packet that may be fragmented */
+    struct secret secret; /* what nobody else may know comes from it: keys.h */
+    struct secret id_key, id_place;
+    uint64_t drawn;        /* numbers that stack_random gave */
+    uint32_t ids[ID_PLACES]; /* RFC 7739, 5.2: counters of identifications */
 
     /* Rings of one thread: `head` is where the next is put, `tail` where it is taken. */
     uint32_t out_head, out_tail, handed_head, handed_tail, wanted_head, wanted_tail, looped_head,
@@ -129,14 +134,29 @@ static inline bool ip_is_zero(const uint8_t ip[16])
     return ip_equal(ip, zero);
 }
 
-/* xorshift64*: the same seed makes the same ports and identifications. */
+/* The same seed makes the same ports and keys. */
 static inline uint64_t stack_random(struct stack *s)
 {
-    s->random ^= s->random >> 12;
-    s->random ^= s->random << 25;
-    s->random ^= s->random >> 27;
-    return s->random * 0x2545f4914f6cdd1dull; /* Vigna, "An experimental exploration of
-                                                 Marsaglia's xorshift generators", 2016 */
+    return secret_number(&s->secret, KEY_NUMBERS, s->drawn++);
+}
+
+/* The identification of the next packet from `src` to `dst` that is, or may be, fragmented: a keyed
+ * hash of the two, and a counter, so that one's do not tell another's: RFC 7739, 5.2; RFC 6274,
+ * 3.5.2.1 (IPv4). */
+static inline uint32_t stack_id(struct stack *s, const uint8_t src[16], const uint8_t dst[16])
+{
+    uint8_t ends[32];
+    memcpy(ends, src, 16);
+    memcpy(ends + 16, dst, 16);
+    uint64_t place = siphash(&s->id_place, ends, sizeof ends) % ID_PLACES;
+    return (uint32_t)siphash(&s->id_key, ends, sizeof ends) + s->ids[place]++;
+}
+static inline uint32_t stack_id4(struct stack *s, const uint8_t src[4], const uint8_t dst[4])
+{
+    uint8_t from[16], to[16];
+    ip_from_4(from, src);
+    ip_from_4(to, dst);
+    return stack_id(s, from, to);
 }
 
 /* Routes, or a path's MTU changed: cached headers are looked up anew. Not for neighbours, whose

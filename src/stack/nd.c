@@ -5,7 +5,7 @@
  *   solicitation of our address -> learned (a share of the cache), advertised in place
  *   advertisement               -> an answer, where it says so and a question is open; else a claim
  *
- * Source: RFC 4861, 7.1 (what is valid), 7.2; RFC 4862, 5.4 (a probe for a duplicate comes from ::). */
+ * Source: RFC 4861, 7.1 (what is valid), 7.2; RFC 6980 (never in fragments); RFC 4862, 5.4 (a probe for a duplicate comes from ::). */
 #include "stack/control_inside.h"
 
 #define HEADERS (ETH_BYTES + IP6_BYTES)
@@ -60,9 +60,9 @@ static void advertise(struct stack *s, struct weir_buf *frame, const struct ip6 
 }
 
 /* RFC 4861, 7.1.1, beyond what the parser sees. */
-static bool solicitation_ok(const struct ip6 *ip, const struct nd *nd)
+static bool solicitation_ok(const struct stack *s, const struct ip6 *ip, const struct nd *nd)
 {
-    if (nd->has_mac && mac_is_multicast(nd->mac))
+    if (nd->has_mac && control_mac_is_bad(s, nd->mac))
         return false;
     if (ip_is_zero(ip->src))
         return !nd->has_mac && is_group(ip->dst);
@@ -73,7 +73,7 @@ static void solicited(struct stack *s, struct weir_buf *frame, const struct ip6 
                       const struct nd *nd, uint64_t now_ns)
 {
     unsigned says = NEIGHBOUR_OVERRIDES;
-    bool ok = solicitation_ok(ip, nd), ours = local_find(s, nd->target) != NULL;
+    bool ok = solicitation_ok(s, ip, nd), ours = local_find(s, nd->target) != NULL;
     if (ours && local_on_link(s, ip->src))
         says |= NEIGHBOUR_ASKS;
     if (ok && nd->has_mac)
@@ -92,7 +92,7 @@ static bool advertisement_ok(const struct stack *s, const struct ip6 *ip, const 
 {
     if (is_group(ip->dst) && nd->solicited)
         return false;
-    if (nd->has_mac && mac_is_multicast(nd->mac))
+    if (nd->has_mac && control_mac_is_bad(s, nd->mac))
         return false;
     return source_is_good(s, nd->target);
 }
@@ -112,7 +112,7 @@ void nd_in(struct stack *s, struct weir_buf *frame, const struct ip6 *ip, const 
            uint32_t n, uint64_t now_ns)
 {
     struct nd nd;
-    int bad = ip->hop_limit == ND_TTL
+    int bad = ip->hop_limit == ND_TTL && !ip->fragmented /* RFC 6980, 5: a filter may not see it */
                   ? nd_parse(at, n, checksum_pseudo6(ip->src, ip->dst, IP_ICMP6, n), &nd)
                   : -WIRE_VALUE;
     if (bad < 0 || !s->answers) {
@@ -127,17 +127,18 @@ void nd_in(struct stack *s, struct weir_buf *frame, const struct ip6 *ip, const 
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-void nd_ask(struct stack *s, const struct local *from, const uint8_t ip[16], const uint8_t *mac)
+bool nd_ask(struct stack *s, const struct local *from, const uint8_t ip[16], const uint8_t *mac)
 {
     /* RFC 4291, 2.7.1: the solicited-node group of an address */
     uint8_t dst[16] = {0xff, 2, [11] = 1, [12] = 0xff, ip[13], ip[14], ip[15]}, group[6];
     struct nd nd = {.type = ICMP6_SOLICITATION, .has_mac = true};
     struct weir_buf *buf = control_blank(s, NULL, HEADERS + ND_BYTES_MAX);
     if (!buf)
-        return; /* counted; the next try is a second away */
+        return false; /* counted; the next try is a second away */
     memcpy(nd.target, ip, 16);
     memcpy(nd.mac, s->mac, 6);
     group_mac(dst, group);
     COUNT(s->counters, neighbour_requests, 1);
     emit(s, buf, mac ? mac : group, from->ip, mac ? ip : dst, &nd);
+    return true;
 }

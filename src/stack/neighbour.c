@@ -6,10 +6,12 @@
  * tells what it hears (neighbour_learn.c).
  *
  * Invariants: n->next_ns is at most the earliest due_ns; `unanswered` counts INCOMPLETE and FAILED,
- * `unasked` those that were learned from a request and not sent to since. An INCOMPLETE entry is
- * never evicted, because packets wait for its number.
+ * `unasked` those that were learned from a request and not sent to since. What waits for an entry's
+ * number ends with the entry, so that a number that is used again never has another's packets.
  * Source: RFC 4861, 7.3 (states) and 10 (constants); RFC 1122, 2.3.2 (ARP: flooding, timeouts). */
 #include "stack/neighbour_inside.h"
+#include "stack/keys.h"
+#include "stack/park.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +19,9 @@
 #define OWN_STEPS 64u  /* entries looked at for a place for one of our own */
 #define REQUESTS 1000u /* a second, in all: Linux's icmp_msgs_per_sec */
 #define REQUESTS_BURST 100u
-#define PATHS_MAX 1024u /* paths with an MTU of their own */
+#define STRANGERS 100u /* learned a second, in all: more only have to be asked when we need them */
+#define STRANGERS_BURST 256u /* a quarter of 1,024, which all may be there after a restart */
+#define PATHS_MAX 1024u      /* paths with an MTU of their own */
 
 /* ---- birth and death ------------------------------------------------------------------------- */
 
@@ -37,12 +41,14 @@ struct neighbours *neighbours_open(const struct neighbours_opt *opt, struct weir
     struct neighbours *n = calloc(1, sizeof *n);
     if (!n)
         return open_failed(n, why);
-    *n = (struct neighbours){.counters = opt->counters, .random = opt->seed | 1};
+    *n = (struct neighbours){.counters = opt->counters, .random = key_of(opt->seed, KEY_TIMES) | 1};
+    n->failed = n->incomplete = (struct unanswered){NEIGHBOUR_NO_LINK, NEIGHBOUR_NO_LINK};
+    n->strangers = limit_of(STRANGERS, STRANGERS_BURST);
     n->next_ns = n->earliest_ns = UINT64_MAX;
     n->requests = limit_of(REQUESTS, REQUESTS_BURST);
     n->note = calloc(opt->max, sizeof *n->note);
-    n->paths = pmtu_open(PATHS_MAX, opt->seed + 1, why);
-    if (!n->note || !n->paths || !cells_open(&n->cells, opt->max, opt->seed))
+    n->paths = pmtu_open(PATHS_MAX, key_of(opt->seed, KEY_PATHS), why);
+    if (!n->note || !n->paths || !cells_open(&n->cells, opt->max, key_of(opt->seed, KEY_CELLS)))
         return open_failed(n, why);
     return n;
 }
@@ -80,7 +86,13 @@ int neighbours_find(const struct neighbours *n, const uint8_t ip[16], uint8_t ma
 
 void neighbours_share(struct neighbours *n)
 {
-    atomic_store_explicit(&n->shared, true, memory_order_relaxed); /* pairs with is_shared */
+    atomic_store_explicit(&n->shared, true,
+                          memory_order_relaxed); /* pairs with neighbours_shared */
+}
+
+void neighbours_parks(struct neighbours *n, struct park *park)
+{
+    n->park = park;
 }
 
 struct pmtu *neighbours_pmtu(struct neighbours *n)
@@ -109,18 +121,54 @@ static bool is_unanswered(int state)
     return state == NEIGHBOUR_INCOMPLETE || state == NEIGHBOUR_FAILED;
 }
 
-static void count_states(struct neighbours *n, int was, int is)
+static struct unanswered *list_of(struct neighbours *n, int state)
 {
+    return state == NEIGHBOUR_FAILED ? &n->failed : &n->incomplete;
+}
+
+static void link_last(struct neighbours *n, struct unanswered *list, uint32_t number)
+{
+    struct note *note = &n->note[number];
+    note->older = list->newest;
+    note->newer = NEIGHBOUR_NO_LINK;
+    *(note->older == NEIGHBOUR_NO_LINK ? &list->oldest : &n->note[note->older].newer) = number;
+    list->newest = number;
+}
+
+static void unlink_it(struct neighbours *n, struct unanswered *list, uint32_t number)
+{
+    const struct note *note = &n->note[number];
+    bool first = note->older == NEIGHBOUR_NO_LINK, last = note->newer == NEIGHBOUR_NO_LINK;
+    *(first ? &list->oldest : &n->note[note->older].newer) = note->newer;
+    *(last ? &list->newest : &n->note[note->newer].older) = note->older;
+}
+
+static void count_states(struct neighbours *n, uint32_t number, int was, int is)
+{
+    if (was == is)
+        return;
+    if (is_unanswered(was))
+        unlink_it(n, list_of(n, was), number);
+    if (is_unanswered(is))
+        link_last(n, list_of(n, is), number);
     n->unanswered -= is_unanswered(was);
     n->unanswered += is_unanswered(is);
+}
+
+/* Somebody may have headers with its MAC: it was sent to so lately that they are still used. All
+ * others change in silence, or a stranger with a new MAC each time would make all flows stale. (A
+ * worker that begins to use it in this very moment finds out a tick later.) */
+static bool is_cached(const struct neighbours *n, uint32_t number)
+{
+    return cells_age(&n->cells, number, n->now_ns) <= NEIGHBOUR_CACHED;
 }
 
 void neighbour_set(struct neighbours *n, uint32_t number, int state, const uint8_t mac[6])
 {
     uint64_t was = cells_word(&n->cells, number), is = word_of(state, mac);
-    count_states(n, word_state(was), state);
+    count_states(n, number, word_state(was), state);
     cells_set(&n->cells, number, is);
-    if (word_state(was) >= NEIGHBOUR_STALE && (was ^ is) & WORD_MAC)
+    if (word_state(was) >= NEIGHBOUR_STALE && (was ^ is) & WORD_MAC && is_cached(n, number))
         neighbours_changed(n);
 }
 
@@ -133,10 +181,13 @@ void neighbour_asked_for(struct neighbours *n, uint32_t number)
 void neighbour_remove(struct neighbours *n, uint32_t number)
 {
     int state = neighbour_state(n, number);
-    count_states(n, state, NEIGHBOUR_NONE);
+    bool cached = state >= NEIGHBOUR_STALE && is_cached(n, number);
+    count_states(n, number, state, NEIGHBOUR_NONE);
     neighbour_asked_for(n, number);
+    if (n->park)
+        park_fail(n->park, number);
     cells_remove(&n->cells, number);
-    if (state >= NEIGHBOUR_STALE)
+    if (cached)
         neighbours_changed(n);
 }
 
@@ -168,21 +219,26 @@ uint32_t neighbour_new(struct neighbours *n, const uint8_t ip[16], int state, co
         return NO_CELL;
     }
     n->note[number] = (struct note){.due_ns = UINT64_MAX};
-    count_states(n, NEIGHBOUR_NONE, state);
+    count_states(n, number, NEIGHBOUR_NONE, state);
     return number;
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Half of the table at most are unanswered, so that a peer that makes us send to addresses where
- * nobody is cannot keep out those who answer. */
+/* Half of the table at most are unanswered; then the oldest goes, so that a peer that makes us send
+ * to addresses where nobody is cannot keep out those who answer, which they do at once. */
+static void recycle(struct neighbours *n)
+{
+    bool failed = n->failed.oldest != NEIGHBOUR_NO_LINK;
+    neighbour_remove(n, failed ? n->failed.oldest : n->incomplete.oldest);
+    COUNT(n->counters, neighbour_full, 1);
+}
+
 static uint32_t begin(struct neighbours *n, const uint8_t ip[16], uint64_t now_ns)
 {
     static const uint8_t none[6];
-    if (n->unanswered >= n->cells.max / 2) {
-        COUNT(n->counters, neighbour_full, 1);
-        return NO_CELL;
-    }
+    if (n->unanswered >= n->cells.max / 2)
+        recycle(n);
     if (n->cells.count == n->cells.max)
         neighbour_evict(n, OWN_STEPS, false, now_ns);
     uint32_t number = neighbour_new(n, ip, NEIGHBOUR_INCOMPLETE, none);
@@ -206,6 +262,7 @@ int neighbours_use(struct neighbours *n, const uint8_t ip[16], uint8_t mac[6], u
                    uint64_t now_ns)
 {
     uint32_t i = cells_find(&n->cells, ip);
+    n->now_ns = now_ns;
     if (i == NO_CELL)
         i = begin(n, ip, now_ns);
     *number = i;

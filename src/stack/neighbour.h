@@ -8,8 +8,9 @@
  *
  * One writer: worker 0's stack. Any thread may find, which takes no lock. What others can make this
  * cache do is bounded: at most `max` entries, a quarter of them learned from requests nobody asked
- * for, half of them unanswered; none that was sent to in the last minute is evicted; a MAC that is
- * known to be right changes only when its owner was asked again and answers. */
+ * for and at most 100 of those a second, half of them unanswered, the oldest of which makes room; none
+ * that was sent to in the last minute is evicted; a MAC that is known to be right changes only when
+ * its owner was asked again and answers. */
 #ifndef WEIR_STACK_NEIGHBOUR_H
 #define WEIR_STACK_NEIGHBOUR_H
 
@@ -19,6 +20,7 @@
 #include "stat/counter.h"
 
 struct neighbours;
+struct park;
 struct stack;
 
 struct neighbours_opt {
@@ -43,7 +45,7 @@ void neighbours_close(struct neighbours *n);
 
 /* ---- any thread ------------------------------------------------------------------------------ */
 
-/* Changes when the MAC of a known neighbour changes or is forgotten, and when the MTU of a path
+/* Changes when the MAC of a neighbour that was sent to just now changes or is forgotten, and when the MTU of a path
  * changes: what was derived from them before is to be looked up anew.  Cost one load */
 uint64_t neighbours_generation(const struct neighbours *n);
 /* The state of `ip`; `mac` is written from STALE on, and the use noted. */
@@ -51,11 +53,15 @@ int neighbours_find(const struct neighbours *n, const uint8_t ip[16], uint8_t ma
                     uint64_t now_ns);
 /* Another worker reads this cache from now on: what it uses is looked for, once a second. */
 void neighbours_share(struct neighbours *n);
+bool neighbours_shared(const struct neighbours *n);
 /* The MTUs of paths, which worker 0 learns and all read. */
 struct pmtu *neighbours_pmtu(struct neighbours *n);
 void neighbours_changed(struct neighbours *n); /* the writer's: a new generation */
 
 /* ---- the writer ------------------------------------------------------------------------------ */
+
+/* What waits in `park` for an entry ends with it. */
+void neighbours_parks(struct neighbours *n, struct park *park);
 
 /* As neighbours_find, for a packet that is to be sent: what is not known is asked for, what is
  * stale is probed. `number` (from FAILED on) names the entry as long as it lives. NEIGHBOUR_FAILED:
@@ -92,6 +98,8 @@ struct neighbour_task {
 /* Of one entry, at once. */
 bool neighbours_step(struct neighbours *n, uint32_t number, struct neighbour_task *ret,
                      uint64_t now_ns);
+/* What was to be asked did not leave: of one that is known that is no try. */
+void neighbours_unsent(struct neighbours *n, uint32_t number);
 /* Of all. False: nothing more. Limits how often: one request a second and neighbour, 1,000 in all. */
 bool neighbours_due(struct neighbours *n, struct neighbour_task *ret, uint64_t now_ns);
 uint64_t neighbours_next_ns(const struct neighbours *n); /* UINT64_MAX: never */

@@ -11,13 +11,23 @@
 #define NEIGHBOURS_MIN 4u              /* a quarter of them is one */
 #define NEIGHBOUR_DELAY_NS 5000000000u /* RFC 4861, 10: DELAY_FIRST_PROBE_TIME */
 #define NEIGHBOUR_IDLE 60u /* ticks of about a second without a packet to it: evictable */
+#define NEIGHBOUR_CACHED                                                                           \
+    3u /* ticks: whoever keeps a MAC asks again each tick, so that its use is
+                               noticed; then one of rounding, and one that clocks differ by */
+#define NEIGHBOUR_NO_LINK UINT32_MAX
 
 struct note {
-    uint64_t due_ns;   /* when something is to be done, UINT64_MAX never */
-    uint64_t asked_ns; /* when it was asked last, 0 never */
-    uint8_t tries;     /* questions since the state was entered */
-    bool everybody;    /* the last of them was to everybody */
-    bool unasked;      /* learned from a request, and not sent to since */
+    uint64_t due_ns;       /* when something is to be done, UINT64_MAX never */
+    uint64_t asked_ns;     /* when it was asked last, 0 never */
+    uint8_t tries;         /* questions since the state was entered */
+    bool everybody;        /* the last of them was to everybody */
+    bool unasked;          /* learned from a request, and not sent to since */
+    uint32_t older, newer; /* of the same state, where that is FAILED or INCOMPLETE */
+};
+
+/* By when they came into their state. */
+struct unanswered {
+    uint32_t oldest, newest; /* NEIGHBOUR_NO_LINK: none */
 };
 
 struct neighbours {
@@ -28,9 +38,12 @@ struct neighbours {
     struct note *note;
     struct counters *counters;
     struct pmtu *paths;
-    struct limit requests;
+    struct park *park; /* may be NULL */
+    struct limit requests, strangers;
+    struct unanswered failed, incomplete;
     uint32_t unasked, unanswered;
     uint64_t random, next_ns;
+    uint64_t now_ns;          /* the latest that we were told */
     uint64_t earliest_ns;     /* of what this walk has seen */
     uint32_t walk, walk_left; /* the next entry of the walk, and how many are left of it */
 };

@@ -18,6 +18,10 @@ static void stranger(struct neighbours *n, const uint8_t ip[16], const uint8_t m
                      uint64_t now_ns)
 {
     bool many = n->unasked >= n->cells.max / 4;
+    if (!limit_take(&n->strangers, now_ns)) {
+        COUNT(n->counters, neighbour_full, 1);
+        return;
+    }
     if (many || n->cells.count == n->cells.max) {
         if (!neighbour_evict(n, STRANGER_STEPS, many, now_ns)) {
             COUNT(n->counters, neighbour_full, 1);
@@ -103,6 +107,7 @@ uint32_t neighbours_learn(struct neighbours *n, const uint8_t ip[16], const uint
                           unsigned says, bool *spoofed, uint64_t now_ns)
 {
     uint32_t number = cells_find(&n->cells, ip);
+    n->now_ns = now_ns;
     *spoofed = false;
     if (number == NO_CELL) {
         if (mac && (says & NEIGHBOUR_ASKS))
@@ -119,6 +124,7 @@ uint32_t neighbours_tell(struct neighbours *n, const uint8_t ip[16], const uint8
                          uint64_t now_ns)
 {
     uint32_t number = cells_find(&n->cells, ip);
+    n->now_ns = now_ns;
     if (number == NO_CELL) {
         if (n->cells.count == n->cells.max)
             neighbour_evict(n, n->cells.max, false, now_ns);

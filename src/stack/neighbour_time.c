@@ -33,7 +33,7 @@ void neighbour_confirm(struct neighbours *n, uint32_t number, const uint8_t mac[
     neighbour_due_at(n, number, now_ns + REACHABLE_NS / 2 + random_next(n) % REACHABLE_NS);
 }
 
-static bool is_shared(const struct neighbours *n)
+bool neighbours_shared(const struct neighbours *n)
 {
     return atomic_load_explicit(&n->shared, memory_order_relaxed); /* pairs with neighbours_share */
 }
@@ -43,7 +43,7 @@ void neighbour_stale(struct neighbours *n, uint32_t number, const uint8_t mac[6]
     neighbour_set(n, number, NEIGHBOUR_STALE, mac);
     n->note[number].tries = 0;
     n->note[number].everybody = false;
-    neighbour_due_at(n, number, is_shared(n) ? now_ns + WATCH_NS : UINT64_MAX);
+    neighbour_due_at(n, number, neighbours_shared(n) ? now_ns + WATCH_NS : UINT64_MAX);
 }
 
 /* What is sent to at this moment is probed at once, so that there is no time in which strangers may
@@ -91,10 +91,20 @@ static bool ask(struct neighbours *n, uint32_t number, struct neighbour_task *re
     return true;
 }
 
+void neighbours_unsent(struct neighbours *n, uint32_t number)
+{
+    struct note *note = &n->note[number];
+    if (neighbour_state(n, number) != NEIGHBOUR_PROBE)
+        return; /* what waits for it may be what holds the buffers: that must end */
+    note->tries -= note->tries > 0;
+    note->everybody = false;
+}
+
 bool neighbours_step(struct neighbours *n, uint32_t number, struct neighbour_task *ret,
                      uint64_t now_ns)
 {
     int state = neighbour_state(n, number);
+    n->now_ns = now_ns;
     if (state == NEIGHBOUR_NONE || n->note[number].due_ns > now_ns)
         return false;
     if (state == NEIGHBOUR_REACHABLE || state == NEIGHBOUR_STALE)
@@ -128,7 +138,7 @@ static uint64_t walked(struct neighbours *n, uint64_t now_ns)
 /* A walk around the table, from where the last one ended, which may take several calls. */
 bool neighbours_due(struct neighbours *n, struct neighbour_task *ret, uint64_t now_ns)
 {
-    if (is_shared(n) && !n->watching)
+    if (neighbours_shared(n) && !n->watching)
         watch(n, now_ns);
     if (n->walk_left == 0) {
         if (now_ns < n->next_ns)
@@ -152,5 +162,5 @@ bool neighbours_due(struct neighbours *n, struct neighbour_task *ret, uint64_t n
 
 uint64_t neighbours_next_ns(const struct neighbours *n)
 {
-    return is_shared(n) && !n->watching ? 0 : n->next_ns;
+    return neighbours_shared(n) && !n->watching ? 0 : n->next_ns;
 }

@@ -146,11 +146,11 @@ static int check(const struct stack *s, uint32_t socket, const struct weir_buf *
 static const struct local *source_of(const struct stack *s, uint32_t socket,
                                      const struct weir_addr *to)
 {
-    const struct flow *f = flow_place(s, socket, to->ip, to->port);
     if (s->sock[socket].rank == 0)
         return local_find(s, s->sock[socket].ip);
-    if (f->from && flow_is(s, f, socket, to->ip, to->port))
-        return &s->local[f->from - 1];
+    uint8_t from = flow_noted(s, socket, to->ip, to->port);
+    if (from)
+        return &s->local[from - 1];
     return local_find(s, to->ip); /* to ourselves: from there as well */
 }
 

@@ -5,7 +5,7 @@
  * out.c asks when it makes a flow.
  *
  * Invariants: a known MTU is at least its family's floor and only becomes smaller; one that was
- * asked for in the last minute is not evicted. What is forged at worst makes packets smaller, down
+ * asked for in the last minute is not evicted, one that nobody asked for yet is at once. What is forged at worst makes packets smaller, down
  * to the floor, for ten minutes.
  * Source: RFC 1191 (7: plateaus), RFC 8201 (4: floor, expiry). */
 #include "stack/pmtu.h"
@@ -83,7 +83,8 @@ static uint32_t sensible(const uint8_t ip[16], uint32_t mtu, uint32_t packet)
         return mtu < PMTU_FLOOR6 ? 0 : mtu; /* RFC 8201, 4: below that it must be discarded */
     if (mtu == 0 && packet == 0)
         return 0;
-    return max_of(mtu ? mtu : plateau(packet), PMTU_FLOOR4);
+    uint32_t believed = max_of(mtu ? mtu : plateau(packet), PMTU_FLOOR4);
+    return packet && believed >= packet ? 0 : believed; /* as above, of what is left of it */
 }
 
 static bool evict(struct pmtu *p, uint64_t now_ns)
@@ -119,7 +120,6 @@ bool pmtu_learn(struct pmtu *p, const uint8_t ip[16], uint32_t mtu, uint32_t pac
         cells_set(&p->cells, number, believed);
     if (number == NO_CELL)
         return false;
-    cells_touch(&p->cells, number, now_ns);
     p->expires_ns[number] = now_ns + PMTU_EXPIRY_NS;
     p->next_ns = min_of(p->next_ns, p->expires_ns[number]);
     count_again(p);

@@ -2,8 +2,10 @@
  * Fragments to datagrams: RFC 791, RFC 815, RFC 8200 section 4.5, RFC 5722.
  *
  * A datagram under reassembly is one WEIR_BIG buffer and a map of its 8-byte units. Bounded: `max`
- * datagrams, a quarter of them of one source, the newest is refused. What overlaps kills its
- * datagram, and what comes of it later is dropped until its time is over. */
+ * datagrams, a quarter of them of one source (IPv6: a /64). Where there is no place, the oldest of
+ * which there is one piece only makes room, else one that got none for two seconds, else the newest
+ * is refused. What overlaps kills its datagram, and what comes of it later is dropped until its time
+ * is over, or its place is needed. */
 #ifndef WEIR_STACK_REASSEMBLY_H
 #define WEIR_STACK_REASSEMBLY_H
 

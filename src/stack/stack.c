@@ -50,9 +50,13 @@ static void resolve_opt(struct stack *s, const struct stack_opt *opt)
     s->pool = opt->pool;
     s->small_room = pool_small_bytes(s->pool) - pool_headroom(s->pool);
     s->generation = 1;
-    s->random = opt->seed;
-    s->flow_seed = stack_random(s);
-    s->id4 = (uint16_t)stack_random(s);
+    s->secret = secret_of(opt->seed, opt->worker);
+    s->id_key = secret_for(&s->secret, KEY_IDS);
+    s->id_place = secret_for(&s->secret, KEY_ID_PLACES);
+    for (unsigned i = 0; i < 2; i++)
+        s->flow_seed[i] = secret_number(&s->secret, KEY_FLOWS, i);
+    for (uint32_t i = 0; i < ID_PLACES; i++) /* RFC 7739, 5.2: they begin anywhere */
+        s->ids[i] = (uint32_t)stack_random(s);
 }
 
 static int open_tables(struct stack *s, struct weir_why *why)
@@ -61,7 +65,8 @@ static int open_tables(struct stack *s, struct weir_why *why)
     s->sock = calloc(s->sockets_max, sizeof *s->sock);
     /* Not aligned_alloc: what calloc gives need not be touched to be zero */
     s->flow_memory = calloc(FLOWS + 1, sizeof *s->flow);
-    if (!s->port || !s->sock || !s->flow_memory)
+    s->from = calloc(FROM_SETS * FROM_WAYS, sizeof *s->from);
+    if (!s->port || !s->sock || !s->flow_memory || !s->from)
         return why_set(why, -ENOMEM, "stack", "", "no memory for its tables");
     s->flow = (void *)(((uintptr_t)s->flow_memory + CACHE_PAIR - 1) & -(uintptr_t)CACHE_PAIR);
     for (uint32_t i = 0; i < s->sockets_max; i++)
@@ -98,6 +103,7 @@ void stack_close(struct stack *s)
         frame_drop(s->looped[s->looped_tail % LOOPED_MAX].buf);
     control_close(s);
     free(s->flow_memory);
+    free(s->from);
     free(s->sock);
     free(s->port);
     free(s);

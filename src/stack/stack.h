@@ -47,7 +47,8 @@ struct stack_opt {
     unsigned worker;         /* 0, or one that hands over */
     struct neighbours *shared; /* worker 0's; NULL: this stack makes its own */
     /* A port that is not bound here: may be at another worker. NULL datagram: is it? Else it takes
-     * the datagram (as in stack_datagram) over. NULL: there are no others. */
+     * the datagram (as in stack_datagram) over and returns true, though the port may be closed by
+     * then. NULL: there are no others. */
     bool (*elsewhere)(void *arg, const struct weir_addr *local, struct weir_buf *datagram);
     void *elsewhere_arg;
 };

@@ -92,14 +92,8 @@ bool udp_in(struct arrival *a, struct weir_buf *frame, const struct ends *ends,
 void udp_note(struct stack *s, uint32_t socket, const struct ends *ends, uint16_t port)
 {
     const struct local *l = local_find(s, ends->dst);
-    uint8_t from = l ? (uint8_t)(l - s->local + 1) : 0;
-    if (from == 0)
-        return;
-    struct flow *f = flow_take(s, socket, ends->src, port);
-    if (f->from != from) {
-        f->from = from;
-        f->generation = 0;
-    }
+    if (l)
+        flow_note(s, socket, ends->src, port, (uint8_t)(l - s->local + 1));
 }
 
 unsigned stack_take_over(struct stack *s, struct weir_buf **frames, unsigned n,

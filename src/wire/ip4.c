@@ -6,10 +6,12 @@
  *     12 src | 16 dst | 20 options
  *
  * RFC 791, 3.1. Options are walked, not obeyed: each is one byte (end, no operation) or type,
- * length, data; what is behind the end is padding. They are kept as they came. */
+ * length, data; what is behind the end is padding. They are kept as they came. Who gives a packet its
+ * route goes around filters, so that is refused: RFC 7126, 4.3 and 4.4. */
 #include "wire/ip4.h"
 
-enum { OPTION_END = 0, OPTION_NOP = 1 };
+/* LSRR, SSRR: RFC 791, 3.1 */
+enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_LOOSE_ROUTE = 131, OPTION_STRICT_ROUTE = 137 };
 
 static bool options_ok(const uint8_t *p, size_t n)
 {
@@ -20,6 +22,8 @@ static bool options_ok(const uint8_t *p, size_t n)
             at++;
             continue;
         }
+        if (p[at] == OPTION_LOOSE_ROUTE || p[at] == OPTION_STRICT_ROUTE)
+            return false;
         if (n - at < 2 || p[at + 1] < 2 || p[at + 1] > n - at)
             return false;
         at += p[at + 1];

@@ -66,12 +66,14 @@ static void af_xdp_echoes(void **state)
     over_veth("net_af_xdp0,iface=s0");
 }
 
-/* The device appears when the engine opens; the kernel gets its end of it then. */
+/* The device appears when the engine opens; the kernel gets its end of it then, with the same MAC, which a
+ * neighbour may not have. */
 static int udp_over_tap(struct net *n, const char *ip)
 {
     struct sockaddr_storage to;
     (void)n;
-    sh("ip addr add 10.9.0.2/24 dev weirtap 2>/dev/null; ip link set weirtap up; "
+    sh("ip addr add 10.9.0.2/24 dev weirtap 2>/dev/null; ip link set weirtap address "
+       "02:09:09:09:09:08 up; "
        "ip addr add fd09::2/64 dev weirtap nodad 2>/dev/null");
     int fd = socket(strchr(ip, ':') ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     socklen_t len = to_sock(ip, 7000, &to);
@@ -174,9 +176,11 @@ static void memif(const char *client_words)
     int status = -1, go[2];
     assert_non_null(mkdtemp(dir));
     must(pipe(go), "pipe");
-    snprintf(server, sizeof server, "net_memif0,role=server,id=0,socket=%s/s,socket-abstract=no",
+    snprintf(server, sizeof server,
+             "net_memif0,role=server,id=0,socket=%s/s,socket-abstract=no,mac=02:09:00:00:00:07",
              dir);
-    snprintf(client, sizeof client, "net_memif0,role=client,id=0,socket=%s/s,socket-abstract=no%s",
+    snprintf(client, sizeof client,
+             "net_memif0,role=client,id=0,socket=%s/s,socket-abstract=no,mac=02:09:00:00:00:08%s",
              dir, client_words);
     pid_t pid = fork();
     if (pid == 0)

@@ -3,6 +3,7 @@
  * to us, what is the kernel's stays the kernel's. */
 #include "net.h"
 
+#include <netinet/ip.h>
 #include <signal.h>
 
 static const size_t sizes[] = {1, 2, 64, 511, 1000, 1452, 1472};
@@ -211,6 +212,69 @@ static void fragments_are_ours(void **state)
     net_close(&n);
 }
 
+#define FRAGMENT_DATA 16 /* of the first fragment, with the UDP header: a multiple of 8 */
+#define ID 777
+
+/* The first fragment of an IPv4 datagram, or what is left of it, 8 bytes. */
+static void send_fragment(int raw, uint16_t port, bool first)
+{
+    struct {
+        struct iphdr ip;
+        uint16_t udp[4];
+        uint8_t data[8];
+    } f = {.ip = {.version = 4, .ihl = 5, .ttl = 9, .protocol = IPPROTO_UDP, .id = htons(ID)}};
+    size_t bytes = sizeof f.ip + (first ? FRAGMENT_DATA : 8);
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    f.ip.frag_off = htons(first ? IP_MF : FRAGMENT_DATA / 8);
+    f.ip.tot_len = htons((uint16_t)bytes);
+    inet_pton(AF_INET, "10.9.0.2", &f.ip.saddr);
+    inet_pton(AF_INET, "10.9.0.1", &f.ip.daddr);
+    if (first) {
+        f.udp[0] = f.udp[1] = htons(port);
+        f.udp[2] = htons(FRAGMENT_DATA + 8);
+    }
+    to.sin_addr.s_addr = f.ip.daddr;
+    assert_int_equal(sendto(raw, &f, bytes, 0, (struct sockaddr *)&to, sizeof to), bytes);
+}
+
+/* An identification is used again, and soon: of a datagram to us the rest was lost, and the next one
+ * of that number is the kernel's, whole. */
+static void an_identification_that_is_used_again(void **state)
+{
+    struct weir_engine_opt opt = xdp_options();
+    struct net n;
+    struct echo echo;
+    char data[64];
+    ssize_t got = -1;
+    (void)state;
+    net_open(&n);
+    echo_open(&echo, &opt, "10.9.0.1:7000");
+    int fd = there_udp(&n, "10.9.0.1", 7000), here = here_udp("10.9.0.1", 7001);
+    enter(n.there);
+    int raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+    enter(n.here);
+    assert_true(raw >= 0);
+    must_echo(&echo, fd, 100); /* the neighbours are known */
+    uint64_t before = counters_of(&echo).fragments_in;
+    send_fragment(raw, 7000, true);
+    for (int turn = 0; turn < TURNS && counters_of(&echo).fragments_in == before; turn++)
+        echo_turn(&echo, 1000000);
+    assert_int_equal(counters_of(&echo).fragments_in, before + 1);
+    send_fragment(raw, 7001, true);
+    send_fragment(raw, 7001, false);
+    for (int turn = 0; turn < 500 && got < 0; turn++) {
+        echo_turn(&echo, 1000000);
+        got = recv(here, data, sizeof data, 0);
+    }
+    assert_int_equal(got, FRAGMENT_DATA);
+    assert_int_equal(counters_of(&echo).fragments_in, before + 1);
+    close(raw);
+    close(here);
+    close(fd);
+    echo_close(&echo);
+    net_close(&n);
+}
+
 #define PEERS 20
 
 /* One payload to many peers, from one buffer: small, and in several fragments. */
@@ -365,6 +429,52 @@ static void what_cannot_be_says_why(void **state)
     net_close(&n);
 }
 
+/* The queue is taken: the engine that has it goes on. */
+static void who_is_refused_leaves_the_other_alone(void **state)
+{
+    struct weir_engine_opt opt = xdp_options();
+    struct net n;
+    struct echo echo;
+    (void)state;
+    net_open(&n);
+    echo_open(&echo, &opt, "10.9.0.1:7000");
+    int fd = there_udp(&n, "10.9.0.1", 7000);
+    must_echo(&echo, fd, 100);
+    refused(&opt, -EBUSY, "busy");
+    must_echo(&echo, fd, 200);
+    close(fd);
+    echo_close(&echo);
+    net_close(&n);
+}
+
+static void note_addresses(const struct weir_why *why, void *arg)
+{
+    unsigned *more = arg;
+    if (strcmp(why->where, "addresses") == 0)
+        sscanf(why->what, "s0 has %u more", more);
+}
+
+/* Eight are shared, and the report says that there are more. */
+static void more_addresses_than_are_shared(void **state)
+{
+    struct weir_engine_opt opt = xdp_options();
+    struct net n;
+    struct echo echo;
+    unsigned more = 0;
+    (void)state;
+    net_open(&n);
+    for (int i = 0; i < 9; i++)
+        must(sh("ip addr add 10.9.0.%d/24 dev s0", 100 + i), "address");
+    echo_open(&echo, &opt, "10.9.0.1:7000");
+    weir_engine_report(echo.engine, note_addresses, &more);
+    assert_true(more >= 3); /* and a link-local one, where it is ready by then */
+    int fd = there_udp(&n, "10.9.0.1", 7000);
+    must_echo(&echo, fd, 100);
+    close(fd);
+    echo_close(&echo);
+    net_close(&n);
+}
+
 /* Another process has a program there: the message names it. */
 static void another_process_is_named(void **state)
 {
@@ -402,8 +512,11 @@ int main(void)
         cmocka_unit_test(tcp_lives_through_it),
         cmocka_unit_test(other_ports_are_the_kernels),
         cmocka_unit_test(fragments_are_ours),
+        cmocka_unit_test(an_identification_that_is_used_again),
         cmocka_unit_test(opened_again_at_once),
         cmocka_unit_test(what_cannot_be_says_why),
+        cmocka_unit_test(who_is_refused_leaves_the_other_alone),
+        cmocka_unit_test(more_addresses_than_are_shared),
         cmocka_unit_test(another_process_is_named),
         cmocka_unit_test(own_addresses_echo),
         cmocka_unit_test(one_payload_to_many_peers),

@@ -2,7 +2,10 @@
  * Two queues with an engine each, and frames that are larger than a buffer. */
 #include "net.h"
 
+#include <pthread.h>
+
 #define FLOWS 64
+#define ROUNDS 30
 
 static void two_queues(void **state)
 {
@@ -49,6 +52,83 @@ static void two_queues(void **state)
     for (int i = 0; i < FLOWS; i++)
         close(fd[i]);
     echo_close(&echo[1]);
+    net_close(&n);
+}
+
+/* The kernel's addresses are not what they were when the first engine was opened: the second has those
+ * of the first, so flows to them are served whatever queue they come by. */
+static void an_address_that_comes_between_two_openings(void **state)
+{
+    struct weir_engine_opt opt = xdp_options();
+    struct net n;
+    struct echo echo[2];
+    (void)state;
+    net_open_as(&n, 1500, 2);
+    opt.frames.queues = 2;
+    echo_open(&echo[0], &opt, "10.9.0.1:7000");
+    must(sh("ip addr add 10.9.0.77/24 dev s0 && ip addr del fd09::1/64 dev s0"), "addresses");
+    opt.frames.queue = 1;
+    echo_open(&echo[1], &opt, "10.9.0.1:7000");
+    for (int i = 0; i < FLOWS && (!echo[0].datagrams || !echo[1].datagrams); i++) {
+        int fd = there_udp(&n, "10.9.0.1", 7000);
+        for (int turn = 0; turn < 50; turn++) {
+            if (turn % 10 == 0)
+                send(fd, &i, sizeof i, 0);
+            echo_turn(&echo[0], 500000);
+            echo_turn(&echo[1], 500000);
+        }
+        close(fd);
+    }
+    assert_true(echo[0].datagrams > 0);
+    assert_true(echo[1].datagrams > 0);
+    echo_close(&echo[1]);
+    echo_close(&echo[0]);
+    net_close(&n);
+}
+
+struct coming {
+    uint16_t queue;
+    unsigned opened;
+    struct weir_why why; /* of the first that was refused */
+};
+
+static void *come_and_go(void *arg)
+{
+    struct coming *c = arg;
+    struct weir_engine_opt opt = xdp_options();
+    opt.handler = echo_handler;
+    opt.pool = (struct weir_pool_opt){.small = 256}; /* quickly made */
+    opt.frames.queues = 2;
+    opt.frames.queue = c->queue;
+    for (int round = 0; round < ROUNDS; round++) {
+        struct weir_engine *e = weir_engine_open(&opt, &c->why);
+        if (!e)
+            break;
+        c->opened++;
+        weir_engine_close(e);
+    }
+    return NULL;
+}
+
+/* The last engine of a device takes the program off while another thread opens the next. */
+static void engines_that_come_and_go_at_the_same_time(void **state)
+{
+    struct coming c[2] = {{.queue = 0}, {.queue = 1}};
+    struct echo echo;
+    struct weir_engine_opt opt = xdp_options();
+    pthread_t thread[2];
+    struct net n;
+    (void)state;
+    net_open_as(&n, 1500, 2);
+    echo_open(&echo, &opt, "10.9.0.1:7000"); /* skips where there is no AF_XDP */
+    echo_close(&echo);
+    for (int i = 0; i < 2; i++)
+        must(pthread_create(&thread[i], NULL, come_and_go, &c[i]), "a thread");
+    for (int i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+    for (int i = 0; i < 2; i++)
+        if (c[i].opened != ROUNDS)
+            fail_msg("round %u: %s: %s", c[i].opened, c[i].why.where, c[i].why.what);
     net_close(&n);
 }
 
@@ -152,6 +232,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_queues),
+        cmocka_unit_test(an_address_that_comes_between_two_openings),
+        cmocka_unit_test(engines_that_come_and_go_at_the_same_time),
         cmocka_unit_test(a_crew_of_two),
         cmocka_unit_test(jumbo_frames),
         cmocka_unit_test(large_slots_take_larger_frames),

@@ -262,7 +262,7 @@ static const struct row icmp[] = {
      .edit = {{54, 2, 0x0200}, {58, 4, 1500}}},
     {"too big, about a jumbo packet", "icmp_in icmp_bad", .from = ERROR4,
      .edit = {{35, 1, 4}, {38, 4, 600}, {44, 2, 65000}}},
-    {"too big, MTU 0", "icmp_in icmp_too_big", .from = ERROR6,
+    {"too big, MTU 0, to whom we never sent", "icmp_in icmp_bad", .from = ERROR6,
      .edit = {{54, 2, 0x0200}, {58, 4, 0}}},
     {"time exceeded", "icmp_in", .from = ERROR4, .edit = {{34, 1, 11}}},
 };

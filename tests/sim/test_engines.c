@@ -317,6 +317,33 @@ static void what_was_sent_before_the_close_arrives(uint64_t seed)
     pair_close(&p);
 }
 
+/* More than the device's ring holds: the rest leaves while it closes, long before it gives up. */
+static void closing_sends_all_that_was_queued(uint64_t seed)
+{
+    struct weir_addr to = host_addr(1);
+    for (uint8_t spin = 0; spin < 2; spin++) {
+        struct weir_counters c;
+        struct pair p;
+        bed_open(&p.bed, seed, NULL);
+        for (unsigned i = 0; i < 2; i++) {
+            struct weir_engine_opt opt = host_opt(p.bed.port[i], i);
+            opt.spin = spin;
+            opt.pool.small = 8000;
+            host_open_with(&p.host[i], &opt, i);
+        }
+        pair_echo(&p, 1, 64); /* ARP */
+        assert_int_equal(host_send(&p.host[0], &to, 2000, 64), 2000);
+        assert_int_equal(weir_close(p.host[0].engine, p.host[0].ep), 0);
+        bed_run(&p.bed, 100 * MS);
+        c = host_counters(&p.host[0]);
+        assert_true(c.tx_again > 0);
+        assert_int_equal(c.tx_packets, 2001);
+        assert_int_equal(c.tx_dropped + c.linger_expired, 0);
+        assert_int_equal(p.host[1].got + host_counters(&p.host[1]).rx_ring_full, 2001);
+        pair_close(&p);
+    }
+}
+
 static void a_port_that_cannot_be_used_says_why(uint64_t seed)
 {
     struct bed bed;
@@ -446,6 +473,7 @@ int main(int argc, char **argv)
         CASE(offloaded_checksums_are_right),
         CASE(plugging_is_told_to_both),
         CASE(what_was_sent_before_the_close_arrives),
+        CASE(closing_sends_all_that_was_queued),
         CASE(a_port_that_cannot_be_used_says_why),
         CASE(time_is_the_network_s),
         CASE(an_endless_exchange_does_not_stop_the_clock),

@@ -3,6 +3,8 @@
  * one is accounted for. */
 #include "bed.h"
 
+#include <math.h>
+
 #define BYTES 100u
 
 static void put(struct bed *bed, unsigned from, unsigned number, size_t bytes)
@@ -375,6 +377,43 @@ static void the_clock_stands_where_it_was_sent(uint64_t seed)
     bed_close(&bed);
 }
 
+static void for_ever_ends_when_nothing_is_left(uint64_t seed)
+{
+    struct weir_impair slow = {.delay_ns = 10};
+    struct bed bed;
+    bed_open(&bed, seed, &slow);
+    uint64_t start_ns = weir_sim_now(bed.sim);
+    put(&bed, 0, 1, BYTES);
+    assert_int_equal(weir_sim_run(bed.sim, UINT64_MAX), 1);
+    assert_int_equal(weir_sim_now(bed.sim), start_ns + 10);
+    put(&bed, 0, 2, BYTES); /* time goes on from there */
+    assert_int_equal(weir_sim_run(bed.sim, start_ns + 1000), 1);
+    assert_int_equal(take(&bed), 1);
+    assert_int_equal(take(&bed), 2);
+    bed_close(&bed);
+}
+
+static void a_share_is_one_of_a_whole(uint64_t seed)
+{
+    const struct weir_impair wrong[] = {{.loss = -0.1},
+                                        {.reorder = 1.5},
+                                        {.duplicate = NAN},
+                                        {.corrupt = INFINITY}};
+    struct weir_impair all = {.loss = 1};
+    struct weir_sim_port *port[2];
+    struct bed bed;
+    bed_open(&bed, seed, NULL);
+    for (unsigned i = 0; i < array_len(wrong); i++) {
+        assert_int_equal(weir_sim_wire(bed.sim, &wrong[i], NULL, port), -EINVAL);
+        assert_int_equal(weir_sim_wire(bed.sim, NULL, &wrong[i], port), -EINVAL);
+        assert_int_equal(weir_sim_impair(bed.port[0], &wrong[i]), -EINVAL);
+    }
+    put(&bed, 0, 1, BYTES); /* nothing changed */
+    assert_int_equal(take(&bed), 1);
+    assert_int_equal(weir_sim_impair(bed.port[0], &all), 0);
+    bed_close(&bed);
+}
+
 int main(int argc, char **argv)
 {
     static const struct sim_case cases[] = {
@@ -397,6 +436,8 @@ int main(int argc, char **argv)
         CASE(a_wire_can_be_changed_while_it_is_used),
         CASE(ports_are_bounded),
         CASE(the_clock_stands_where_it_was_sent),
+        CASE(for_ever_ends_when_nothing_is_left),
+        CASE(a_share_is_one_of_a_whole),
     };
     return bed_main(argc, argv, cases, array_len(cases));
 }

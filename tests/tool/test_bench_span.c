@@ -141,6 +141,11 @@ static void full_ring(struct span *s)
     s->after.engine.rx_ring_full = 30;
     s->net.nic_rx_dropped = 30; /* a veth counts them again */
 }
+static void empty_pool(struct span *s)
+{
+    s->after.engine.rx_ring_full = 30;
+    s->after.engine.pool_empty = 1; /* of several frames that the device had no buffer for */
+}
 static void full_tx_ring(struct span *s)
 {
     s->after.engine.tx_ring_full = 30;
@@ -193,6 +198,7 @@ static const struct loss_case loss_cases[] = {
     {"changed, but not corrupted", &flood, IMPAIR, corrupted, 30, 10},
     {"frames lost on purpose", &frames, IMPAIR, on_purpose, 30, 30},
     {"AF_XDP ring, counted twice", &frames, RING, full_ring, 30, 30},
+    {"a pool that is empty", &frames, POOL, empty_pool, 30, 30},
     {"transmit ring", &frames, RING, full_tx_ring, 30, 30},
     {"our own checksums", &frames, STACK, our_checksum, 30, 30},
     {"no neighbour", &frames, STACK, no_neighbour, 30, 30},

@@ -108,7 +108,7 @@ static void a_time_between_two_looks(void **state)
 {
     struct weir_health before = {.at_ns = 1000000000, .worker = 3}, after = before, r;
     const char *name, *text;
-    uint64_t count, sum = 0;
+    uint64_t count, sum = 0, starved = 0;
     unsigned n = 0;
     (void)state;
     before.counters.rx_packets = 10;
@@ -118,6 +118,7 @@ static void a_time_between_two_looks(void **state)
     after.counters.tx_packets = 100;
     after.counters.bad_checksum = 5;
     after.counters.handed_full = 2;
+    after.counters.pool_empty = 5;                 /* a cause: no packet by itself */
     after.counters.busy_cycles = weir_cycles_hz(); /* one second of the two */
     weir_health_since(&after, &before, &r);
     assert_int_equal(r.worker, 3);
@@ -131,9 +132,13 @@ static void a_time_between_two_looks(void **state)
         assert_true(strlen(name) > 0 && strlen(text) > 0);
         if (strcmp(name, "handed_full") == 0)
             assert_int_equal(count, 2);
-        sum += count;
+        if (strcmp(name, "pool_empty") == 0)
+            starved = count;
+        else
+            sum += count;
     }
     assert_int_equal(sum, r.dropped);
+    assert_int_equal(starved, 5);
     assert_true(n > 20);
     assert_int_equal(weir_health_drop(&r, n, &name, &text, &count), -ENOENT);
     weir_health_since(&after, &after, &after); /* any of the three may be one */

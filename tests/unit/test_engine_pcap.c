@@ -4,6 +4,8 @@
  * tshark where there is one. */
 #include "test.h"
 
+#include "backend/wrap.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -167,6 +169,23 @@ static struct told read_back(const char *name, uint16_t port)
 
 /* ---- cases ---- */
 
+static void not_now(struct backend *b, struct endpoint *ep)
+{
+    endpoint_dirty(b, ep);
+}
+
+static void tell(struct bed *bed, unsigned n)
+{
+    while (n--) {
+        struct weir_buf *buf = weir_buf_take_bytes(weir_engine_pool(bed->engine), 8);
+        assert_non_null(buf);
+        memset(buf->data, 0, 8);
+        buf->len = 8;
+        buf->peer = weir_addr_ip4(127, 0, 0, 1, 9); /* RFC 863 */
+        assert_int_equal(weir_send(bed->engine, bed->ep, &buf, 1), 1);
+    }
+}
+
 static void all_of_it_stands_in_the_file(void **state)
 {
     (void)state;
@@ -219,6 +238,79 @@ static void a_disk_that_fails_harms_nobody(void **state)
     struct weir_counters c = close_bed(&bed);
     assert_int_equal(c.rx_packets, 400);
     assert_true(c.pcap_missed > 0);
+    struct told told = read_back(path, bed.at.port); /* no part of a packet at its end */
+    assert_true(told.packets > 0 && told.bytes < 4096 && told.bad == 0);
+}
+
+/* What waited in the queue of an endpoint that ended is not taken for what the next one has there. */
+static void a_new_endpoint_is_captured_from_its_first_on(void **state)
+{
+    struct bed bed;
+    (void)state;
+    assert_true(open_bed(&bed, "epoll", 0));
+    struct backend *b = (struct backend *)(void *)bed.engine; /* its first member */
+    const struct backend_ops *inner = b->pcap->inner;
+    struct backend_ops full = *inner;
+    full.flush = not_now;
+    b->pcap->inner = &full;
+    tell(&bed, 3);
+    weir_poll(bed.engine, weir_now_ns());
+    assert_int_equal(weir_abort(bed.engine, bed.ep), 0);
+    weir_poll(bed.engine, weir_now_ns());
+    b->pcap->inner = inner;
+    weir_ep ended = bed.ep;
+    assert_int_equal(weir_udp_open(bed.engine, &bed.at, echo, &bed, &bed.ep), 0);
+    assert_int_equal((uint32_t)bed.ep, (uint32_t)ended); /* in its place */
+    tell(&bed, 3);
+    weir_poll(bed.engine, weir_now_ns());
+    struct weir_counters c = close_bed(&bed);
+    assert_int_equal(c.tx_dropped, 3);
+    assert_int_equal(c.tx_packets, 3);
+    assert_int_equal(c.pcap_packets, 6);
+}
+
+static void refused(int code)
+{
+    struct weir_engine_opt opt = {.backend = "epoll", .pcap = path};
+    struct weir_why why = {0};
+    assert_null(weir_engine_open(&opt, &why));
+    assert_int_equal(why.code, code);
+}
+
+static void put_old(uid_t owner)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    assert_int_equal(write(fd, "old", 3), 3);
+    assert_int_equal(fchown(fd, owner, (gid_t)-1), 0);
+    close(fd);
+}
+
+static void only_a_file_of_ours_is_replaced(void **state)
+{
+    struct stat st;
+    struct bed bed;
+    (void)state;
+    unlink(path);
+    unlink(path2);
+    put_old(geteuid());
+    assert_int_equal(link(path, path2), 0);
+    refused(-EPERM); /* it would be written to under its other name, too */
+    assert_int_equal(stat(path2, &st), 0);
+    assert_int_equal(st.st_size, 3);
+    unlink(path2);
+    if (geteuid() == 0) {
+        put_old(65534); /* nobody's */
+        refused(-EPERM);
+        put_old(0);
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC); /* somebody looks into the old one */
+    assert_true(open_bed(&bed, "epoll", 0));
+    exchange(&bed, 1, 10);
+    close_bed(&bed);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, 3);
+    assert_int_equal(read_back(path, bed.at.port).packets, 2);
+    close(fd);
 }
 
 static void no_way_through_a_link_or_a_device(void **state)
@@ -271,6 +363,8 @@ int main(void)
         cmocka_unit_test(all_of_it_stands_in_the_file),
         cmocka_unit_test(a_full_file_stops_and_is_well_formed),
         cmocka_unit_test(a_disk_that_fails_harms_nobody),
+        cmocka_unit_test(a_new_endpoint_is_captured_from_its_first_on),
+        cmocka_unit_test(only_a_file_of_ours_is_replaced),
         cmocka_unit_test(no_way_through_a_link_or_a_device),
         cmocka_unit_test(tshark_opens_it),
     };

@@ -33,6 +33,12 @@ static void says_nothing(struct host *h)
 {
     assert_int_equal(said(h).n, 0);
 }
+static void says_arp(struct host *h)
+{
+    struct bytes b = said(h);
+    assert_true(b.n && be16_load(b.at + 12) == ETH_ARP);
+    says_nothing(h);
+}
 static void hear(struct host *h, const struct bytes *b)
 {
     assert_int_equal(host_in(h, b->at, b->n, 0), 0);
@@ -151,12 +157,15 @@ static void bad_arp_is_refused(void **state)
         arp_of(ARP_REQUEST, everybody, mac_b, b4, a4),
         arp_of(ARP_REQUEST, everybody, mac_b, b4, a4),
         arp_of(ARP_REQUEST, everybody, everybody, b4, a4), /* a MAC that is no card's */
+        arp_of(ARP_REQUEST, everybody, mac_b, b4, a4),     /* ours as another's */
         arp_of(ARP_REQUEST, everybody, mac_b, a4, a4),     /* claims our address */
         arp_of(ARP_REQUEST, everybody, mac_b, (const uint8_t[4]){224, 0, 0, 1}, a4),
         arp_of(ARP_REQUEST, everybody, mac_b, (const uint8_t[4]){10, 0, 0, 255}, a4),
     };
     list[0].n -= 1;
     list[1].at[ETH_BYTES + 7] = 9; /* no such operation */
+    memcpy(list[3].at + ETH_BYTES + 8, mac_a, 6);
+    memcpy(list[2].at + 6, mac_b, 6); /* a frame from a group is refused before it is read */
     for (unsigned i = 0; i < array_len(list); i++) {
         hear(&h, &list[i]);
         assert_int_equal(COUNTED(&h, arp_bad), i + 1);
@@ -375,6 +384,8 @@ static void bad_discovery_is_refused(void **state)
     struct nd bare = nd_about(ICMP6_SOLICITATION, "[fd00::1]:0", NULL);
     struct nd adv = nd_about(ICMP6_ADVERTISEMENT, "[fd00::2]:0", mac_b), ours = adv;
     struct nd group = nd_about(ICMP6_SOLICITATION, "[fd00::1]:0", everybody);
+    struct nd own = nd_about(ICMP6_SOLICITATION, "[fd00::1]:0", mac_a);
+    struct nd none = nd_about(ICMP6_SOLICITATION, "[fd00::1]:0", (const uint8_t[6]){0});
     adv.solicited = true;
     memcpy(ours.target, addr_of("[fd00::1]:0").ip, 16);
     struct bytes list[] = {
@@ -385,7 +396,16 @@ static void bad_discovery_is_refused(void **state)
         nd_of("[fd00::2]:0", "[ff02::1]:0", 255, adv),         /* an answer to all */
         nd_of("[fd00::2]:0", "[ff02::1]:0", 255, ours),        /* claims our address */
         nd_of("[fd00::2]:0", "[fd00::1]:0", 255, group),       /* a MAC that is no card's */
+        nd_of("[fd00::2]:0", "[fd00::1]:0", 255, own),         /* ours as another's */
+        nd_of("[fd00::2]:0", "[fd00::1]:0", 255, none),
+        nd_of("[fd00::2]:0", "[fd00::1]:0", 255, sol), /* behind a fragment header, see below */
     };
+    struct bytes *last = &list[array_len(list) - 1];
+    memmove(last->at + 62, last->at + 54, last->n - 54);
+    memcpy(last->at + 54, (const uint8_t[8]){IP_ICMP6}, 8);
+    last->at[20] = IP6_FRAGMENT;
+    be16_store(last->at + 18, (uint16_t)(last->n - 54 + 8));
+    last->n += 8;
     for (unsigned i = 0; i < array_len(list); i++) {
         hear(&h, &list[i]);
         assert_int_equal(COUNTED(&h, nd_bad), i + 1);
@@ -608,7 +628,15 @@ static void no_error_about_what_was_for_all(void **state)
     memcpy(b.at, everybody, 6);
     hear(&h, &b);
     says_nothing(&h);
-    assert_int_equal(COUNTED(&h, no_port), 2);
+    assert_int_equal(COUNTED(&h, no_port), 1);
+    assert_int_equal(COUNTED(&h, drop_mac), 1);
+    host_bind(&h, 0, "10.0.0.1:6"); /* nor is it delivered; of IPv6 neither */
+    hear(&h, &b);
+    host_bind(&h, 1, "[fd00::1]:6");
+    b.n = make_udp6(b.at, "[fd00::2]:5", "[fd00::1]:6");
+    memcpy(b.at, (const uint8_t[6]){0x33, 0x33, [5] = 1}, 6);
+    hear(&h, &b);
+    assert_int_equal(COUNTED(&h, drop_mac), 3);
     host_close(&h);
 }
 
@@ -621,33 +649,73 @@ static struct bytes error4_of(uint8_t code, uint32_t rest, const char *from, con
     struct icmp icmp = {ICMP_UNREACHABLE, code, rest};
     make_udp4(sent, from, to);
     be16_store(sent + 16, total);
+    sent[20] = 0x40; /* may not be fragmented */
     mend_ip4(sent);
     memcpy(b.at + 42, sent + 14, 28);
     icmp_emit(b.at + 34, ICMP_BYTES + 28, 0, &icmp);
     return b;
 }
 
+/* Beyond the link there is 10.0.0.254. */
+static void via_gateway(struct host *h)
+{
+    struct stack_opt opt = host_opt(mac_a);
+    struct weir_route route = {.to = net_of("0.0.0.0/0")};
+    memcpy(route.via, addr_of("10.0.0.254:0").ip, 16);
+    opt.route = &route;
+    opt.routes = 1;
+    host_open_with(h, A_IPS, opt, (struct weir_pool_opt){.small = 64, .big = 8, .views = 8});
+    h->now_ns = 1000 * SECOND;
+}
+
+/* Its way is known. */
+static void sends(struct host *h, const struct weir_addr *to)
+{
+    struct tx_frame frame;
+    struct weir_buf *buf = host_buf(h, 4);
+    buf_to_tx(buf);
+    assert_int_equal(stack_udp_out(h->s, 0, buf, to, &frame, 1, h->now_ns), 1);
+    buf_tx_done(frame.buf);
+}
+
 static void too_big_is_believed_about_what_we_may_have_sent(void **state)
 {
     (void)state;
     struct host h;
-    only_a(&h);
+    via_gateway(&h);
+    const uint8_t gateway[4] = {10, 0, 0, 254};
+    struct bytes arp = arp_of(ARP_REQUEST, everybody, mac_b, gateway, a4);
+    hear(&h, &arp), said(&h);
     host_bind(&h, 0, "10.0.0.1:7");
-    struct weir_addr to = addr_of("10.0.0.2:9");
+    struct weir_addr to = addr_of("10.9.0.2:9"), near = addr_of("10.0.0.2:9");
+    assert_int_equal(host_send(&h, 0, &near, 4, NULL), 0);
+    sends(&h, &to);
+    while (said(&h).n)
+        ;
     const uint32_t full = stack_udp_fit(h.s, &to);
     assert_int_equal(full, 1472);
     struct bytes forged[] = {
-        error4_of(4, 1200, "10.0.0.1:8", "10.0.0.2:9", 1500), /* no such port here */
-        error4_of(4, 1200, "10.0.0.3:7", "10.0.0.2:9", 1500), /* not our address */
-        error4_of(4, 1500, "10.0.0.1:7", "10.0.0.2:9", 1500), /* it would have fitted */
-        error4_of(4, 1200, "10.0.0.1:7", "10.0.0.2:9", 1501), /* larger than any of ours */
+        error4_of(4, 1200, "10.0.0.1:8", "10.9.0.2:9", 1500), /* no such port here */
+        error4_of(4, 1200, "10.0.0.3:7", "10.9.0.2:9", 1500), /* not our address */
+        error4_of(4, 1500, "10.0.0.1:7", "10.9.0.2:9", 1500), /* it would have fitted */
+        error4_of(4, 1200, "10.0.0.1:7", "10.9.0.2:9", 1501), /* larger than any of ours */
+        error4_of(4, 1200, "10.0.0.1:7", "10.0.0.2:9", 1500), /* on the link there is no router */
+        error4_of(4, 1200, "10.0.0.1:7", "224.0.0.9:9", 1500),
+        error4_of(4, 1200, "10.0.0.1:7", "10.9.0.2:8", 1500), /* we do not send there */
+        error4_of(4, 1200, "10.0.0.1:7", "10.9.0.3:9", 1500),
+        error4_of(4, 1200, "10.0.0.1:7", "10.9.0.2:9", 1500), /* might be fragmented, see below */
     };
+    struct bytes *cut = &forged[array_len(forged) - 1];
+    cut->at[42 + 6] = 0;
+    icmp_emit(cut->at + 34, ICMP_BYTES + 28, 0, &(struct icmp){ICMP_UNREACHABLE, 4, 1200});
+    uint64_t before = neighbours_generation(stack_neighbours(h.s));
     for (unsigned i = 0; i < array_len(forged); i++) {
         hear(&h, &forged[i]);
         assert_int_equal(COUNTED(&h, icmp_bad), i + 1);
         assert_int_equal(stack_udp_fit(h.s, &to), full);
     }
-    struct bytes b = error4_of(4, 1200, "10.0.0.1:7", "10.0.0.2:9", 1500);
+    assert_int_equal(neighbours_generation(stack_neighbours(h.s)), before);
+    struct bytes b = error4_of(4, 1200, "10.0.0.1:7", "10.9.0.2:9", 1500);
     uint64_t generation = neighbours_generation(stack_neighbours(h.s));
     hear(&h, &b);
     assert_int_equal(COUNTED(&h, icmp_too_big), 1);
@@ -655,7 +723,8 @@ static void too_big_is_believed_about_what_we_may_have_sent(void **state)
     assert_true(neighbours_generation(stack_neighbours(h.s)) != generation);
     tick(&h, 601 * SECOND);
     assert_int_equal(stack_udp_fit(h.s, &to), full);
-    says_nothing(&h);
+    while (said(&h).n)
+        ;
     host_close(&h);
 }
 
@@ -776,6 +845,117 @@ static void an_empty_pool_is_no_disaster(void **state)
     host_close(&h);
 }
 
+/* Three questions in vain, and another packet comes in the moment before the tick: it does not wait
+ * for ever, nor for whoever has the number next. */
+static void what_comes_as_it_fails_goes_to_nobody_else(void **state)
+{
+    (void)state;
+    struct host h;
+    only_a(&h);
+    host_bind(&h, 0, "10.0.0.1:7");
+    struct weir_addr dead = addr_of("10.0.0.77:7"), next = addr_of("10.0.0.2:7");
+    assert_int_equal(host_send(&h, 0, &dead, 33, NULL), 0);
+    for (unsigned i = 0; i < 3; i++, h.now_ns += SECOND) {
+        stack_tick(h.s, h.now_ns);
+        while (said(&h).n)
+            ;
+    }
+    assert_int_equal(host_send(&h, 0, &dead, 33, NULL), 0); /* it fails now */
+    assert_int_equal(park_count(h.s->park), 0);
+    assert_int_equal(COUNTED(&h, neighbour_failed), 2);
+    tick(&h, SECOND);
+    assert_int_equal(host_send(&h, 0, &next, 4, NULL), 0);
+    says_arp(&h);
+    struct bytes b = arp_of(ARP_REPLY, mac_a, mac_b, b4, a4), out;
+    hear(&h, &b);
+    out = said(&h);
+    assert_memory_equal(out.at + ETH_BYTES + 16, b4, 4);
+    says_nothing(&h);
+    host_close(&h);
+}
+
+/* What waits for an entry that is forgotten, or makes room, ends with it. */
+static void what_waits_ends_with_its_neighbour(void **state)
+{
+    (void)state;
+    struct host h;
+    struct stack_opt opt = host_opt(mac_a);
+    opt.neighbours_max = 4;
+    host_open_with(&h, A_IPS, opt, (struct weir_pool_opt){.small = 64});
+    host_bind(&h, 0, "10.0.0.1:7");
+    struct weir_addr to = addr_of("10.0.0.3:7");
+    for (unsigned i = 0; i < 10; i++, to.ip[15]++)
+        assert_int_equal(host_send(&h, 0, &to, 4, NULL), 0);
+    assert_int_equal(park_count(h.s->park), 2);
+    assert_int_equal(COUNTED(&h, neighbour_failed), 8);
+    to.ip[15]--;
+    stack_neighbour(h.s, to.ip, NULL, h.now_ns);
+    assert_int_equal(park_count(h.s->park), 1);
+    host_close(&h);
+}
+
+/* Identifications of one path tell nothing of another's, and workers of one seed differ. */
+static void identifications_are_each_paths_own(void **state)
+{
+    (void)state;
+    struct host h;
+    only_a(&h);
+    const uint8_t c4[4] = {10, 0, 0, 3};
+    uint32_t b = stack_id4(h.s, a4, b4), c = stack_id4(h.s, a4, c4);
+    for (unsigned i = 1; i < 100; i++)
+        assert_int_equal((uint16_t)stack_id4(h.s, a4, b4), (uint16_t)(b + i));
+    assert_int_equal(stack_id4(h.s, a4, c4), c + 1);
+    assert_true(b + 1 != c && c + 1 != b);
+    struct secret one = secret_of(42, 0), two = secret_of(42, 1);
+    assert_true(secret_number(&one, KEY_IDS, 0) != secret_number(&two, KEY_IDS, 0));
+    host_close(&h);
+}
+
+/* SipHash-2-4's own vectors: its paper, appendix A, and those of its reference code. */
+static void the_keyed_hash_is_siphash(void **state)
+{
+    (void)state;
+    uint8_t p[16];
+    struct secret key = {{0x0706050403020100u, 0x0f0e0d0c0b0a0908u}};
+    for (unsigned i = 0; i < sizeof p; i++)
+        p[i] = (uint8_t)i;
+    assert_true(siphash(&key, p, 15) == 0xa129ca6149be45e5u);
+    assert_true(siphash(&key, p, 0) == 0x726fdb47dd0e0e31u);
+}
+
+/* More peers than anybody remembers by one place each, all of our second address: each is answered
+ * from there, whatever else shares its place. */
+static void ten_thousand_peers_are_answered_from_where_they_asked(void **state)
+{
+    (void)state;
+    enum { PEERS = 10000 };
+    struct host h;
+    unsigned wrong = 0;
+    host_open(&h, "10.0.0.1/24 10.0.0.9/24", mac_a);
+    struct bytes b = arp_of(ARP_REQUEST, everybody, mac_b, b4, a4);
+    hear(&h, &b), said(&h);
+    host_bind(&h, 0, "0.0.0.0:7");
+    b.n = make_udp4(b.at, "10.0.0.2:2000", "10.0.0.9:7");
+    memset(b.at + 40, 0, 2); /* no checksum, so that the port may change */
+    for (unsigned i = 0; i < PEERS; i++) {
+        be16_store(b.at + 34, (uint16_t)(2000 + i));
+        assert_int_equal(host_in(&h, b.at, b.n, 0), 1);
+        host_forget(&h);
+    }
+    for (unsigned i = 0; i < PEERS; i++) {
+        struct weir_addr to = addr_of("10.0.0.2:0");
+        struct tx_frame frame;
+        struct weir_buf *buf = host_buf(&h, 4);
+        to.port = (uint16_t)(2000 + i);
+        buf_to_tx(buf);
+        assert_int_equal(stack_udp_out(h.s, 0, buf, &to, &frame, 1, h.now_ns), 1);
+        wrong += frame.buf->data[29] != 9;
+        buf_tx_done(frame.buf);
+    }
+    assert_true(wrong < PEERS / 100); /* the sets of eight that overflow */
+    host_close(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -805,6 +985,11 @@ int main(void)
         cmocka_unit_test(large_datagrams_cross_in_fragments),
         cmocka_unit_test(another_workers_frames_are_only_read),
         cmocka_unit_test(an_empty_pool_is_no_disaster),
+        cmocka_unit_test(what_comes_as_it_fails_goes_to_nobody_else),
+        cmocka_unit_test(what_waits_ends_with_its_neighbour),
+        cmocka_unit_test(identifications_are_each_paths_own),
+        cmocka_unit_test(the_keyed_hash_is_siphash),
+        cmocka_unit_test(ten_thousand_peers_are_answered_from_where_they_asked),
     };
     return run_group(tests);
 }

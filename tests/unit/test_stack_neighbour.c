@@ -363,8 +363,97 @@ static void an_idle_entry_follows_a_claim(void **state)
     asked(n, START + 50 * SECOND);
     uint64_t generation = neighbours_generation(n);
     assert_false(learn(n, ip4_of(1), mac_of(2), ARP_CLAIM, START + 70 * SECOND));
-    assert_true(neighbours_generation(n) != generation);
+    assert_int_equal(neighbours_generation(n), generation); /* nobody has headers with the old one */
     mac_is(n, ip4_of(1), mac_of(2), START + 70 * SECOND);
+    neighbours_close(n);
+}
+
+/* A stranger with a new MAC each time: no headers that others use become stale. */
+static void a_stranger_who_changes_is_nobodys_affair(void **state)
+{
+    (void)state;
+    struct neighbours *n = open_with(16);
+    make_reachable(n, ip4_of(1), mac_of(1), START);
+    uint64_t generation = neighbours_generation(n);
+    for (uint32_t i = 0; i < 1000; i++) {
+        learn(n, ip4_of(100 + i % 7), mac_of(1000 + i), ARP_REQUEST_TO_US, START + i * MS);
+        learn(n, ip4_of(100 + i % 7), mac_of(5000 + i), ARP_CLAIM, START + i * MS);
+    }
+    assert_int_equal(neighbours_generation(n), generation);
+    struct mac mac; /* one that is sent to */
+    assert_true(find(n, ip4_of(1), &mac, START + 2 * SECOND) >= NEIGHBOUR_STALE);
+    neighbours_tell(n, ip4_of(1).at, mac_of(2).at, START + 2 * SECOND);
+    assert_true(neighbours_generation(n) != generation);
+    neighbours_close(n);
+}
+
+/* Fewer are learned than ask: 256 at once, 100 a second. */
+static void strangers_are_learned_slowly(void **state)
+{
+    (void)state;
+    struct neighbours *n = open_with(4096);
+    struct neighbours_stats stats;
+    for (uint32_t i = 0; i < 1000; i++)
+        learn(n, ip4_of(i), mac_of(i), ARP_REQUEST_TO_US, START);
+    neighbours_stats(n, &stats);
+    assert_int_equal(stats.unasked, 256);
+    assert_int_equal(COUNTED(&counters, neighbour_full), 1000 - 256);
+    for (uint32_t i = 0; i < 1000; i++)
+        learn(n, ip4_of(1000 + i), mac_of(i), ARP_REQUEST_TO_US, START + SECOND);
+    neighbours_stats(n, &stats);
+    assert_int_equal(stats.unasked, 356);
+    neighbours_close(n);
+}
+
+/* Half of the table is unanswered: an honest newcomer finds a place all the same, and what failed
+ * goes before what is still asked for. */
+static void the_oldest_unanswered_makes_room(void **state)
+{
+    (void)state;
+    enum { MAX = 64 };
+    struct neighbours *n = open_with(MAX);
+    struct neighbours_stats stats;
+    uint8_t mac[6];
+    uint32_t number;
+    unsigned failed;
+    use(n, ip4_of(1), START);
+    for (unsigned i = 0; i < 4; i++)
+        due(n, START + i * SECOND, &failed);
+    assert_int_equal(find(n, ip4_of(1), &(struct mac){{0}}, START + 3 * SECOND), NEIGHBOUR_FAILED);
+    for (uint32_t i = 2; i <= MAX / 2; i++)
+        assert_int_equal(use(n, ip4_of(i), START + 3 * SECOND), NEIGHBOUR_INCOMPLETE);
+    make_reachable(n, ip6_of(1), mac_of(9), START + 3 * SECOND);
+    assert_int_equal(find(n, ip4_of(1), &(struct mac){{0}}, START + 3 * SECOND), NEIGHBOUR_NONE);
+    use(n, ip4_of(1000), START + 3 * SECOND);
+    make_reachable(n, ip6_of(2), mac_of(9), START + 3 * SECOND);
+    assert_int_equal(find(n, ip4_of(2), &(struct mac){{0}}, START + 3 * SECOND), NEIGHBOUR_NONE);
+    assert_int_equal(find(n, ip4_of(3), &(struct mac){{0}}, START + 3 * SECOND),
+                     NEIGHBOUR_INCOMPLETE);
+    for (uint32_t i = 0; i < 100000; i++)
+        assert_int_equal(neighbours_use(n, ip4_of(2000 + i).at, mac, &number, START + 3 * SECOND),
+                         NEIGHBOUR_INCOMPLETE);
+    neighbours_stats(n, &stats);
+    assert_int_equal(stats.unanswered, MAX / 2);
+    make_reachable(n, ip6_of(3), mac_of(9), START + 10 * SECOND);
+    neighbours_close(n);
+}
+
+/* A known one is not given up because there was no buffer to ask it. */
+static void what_did_not_leave_is_no_try(void **state)
+{
+    (void)state;
+    struct neighbours *n = open_with(16);
+    struct neighbour_task task;
+    make_reachable(n, ip4_of(1), mac_of(1), START);
+    uint64_t now = START + 50 * SECOND;
+    asked(n, now);
+    use(n, ip4_of(1), now); /* stale: it is probed */
+    for (unsigned i = 0; i < 20; i++)
+        for (now += SECOND; neighbours_due(n, &task, now);) {
+            assert_false(task.failed);
+            neighbours_unsent(n, task.number);
+        }
+    assert_int_equal(use(n, ip4_of(1), now), NEIGHBOUR_PROBE);
     neighbours_close(n);
 }
 
@@ -544,6 +633,10 @@ int main(void)
         cmocka_unit_test(a_claim_makes_us_ask_the_one_we_know),
         cmocka_unit_test(an_advertisement_without_override_only_raises_doubt),
         cmocka_unit_test(an_idle_entry_follows_a_claim),
+        cmocka_unit_test(a_stranger_who_changes_is_nobodys_affair),
+        cmocka_unit_test(strangers_are_learned_slowly),
+        cmocka_unit_test(the_oldest_unanswered_makes_room),
+        cmocka_unit_test(what_did_not_leave_is_no_try),
         cmocka_unit_test(a_storm_of_a_million_leaves_what_is_in_use),
         cmocka_unit_test(the_unanswered_have_half),
         cmocka_unit_test(a_long_random_walk_agrees_with_a_model),

@@ -83,6 +83,34 @@ static void a_router_that_does_not_say_gets_the_next_plateau(void **state)
     pmtu_close(p);
 }
 
+/* What is believed is the floor, and the packet was smaller: it cannot have been too big. */
+static void a_packet_below_the_floor_narrows_nothing(void **state)
+{
+    (void)state;
+    struct pmtu *p = open_with(8);
+    assert_false(pmtu_learn(p, ip4_of(1).at, 300, 500, START));
+    assert_false(pmtu_learn(p, ip4_of(1).at, 300, 576, START));
+    assert_false(pmtu_learn(p, ip4_of(1).at, 0, 400, START));
+    assert_int_equal(pmtu_count(p), 0);
+    assert_true(pmtu_learn(p, ip4_of(1).at, 300, 577, START));
+    pmtu_close(p);
+}
+
+/* Learned, and nobody sends there. */
+static void what_was_never_asked_for_makes_room_at_once(void **state)
+{
+    (void)state;
+    struct pmtu *p = open_with(16);
+    for (uint32_t i = 0; i < 16; i++)
+        assert_true(learn(p, ip4_of(1000 + i), 1400, START));
+    assert_true(learn(p, ip4_of(1), 1400, START));
+    assert_int_equal(get(p, ip4_of(1), START), 1400);
+    for (uint32_t i = 0; i < 1000; i++)
+        assert_true(learn(p, ip4_of(2000 + i), 1400, START));
+    assert_int_equal(get(p, ip4_of(1), START), 1400);
+    pmtu_close(p);
+}
+
 static void it_is_forgotten_after_ten_minutes(void **state)
 {
     (void)state;
@@ -121,8 +149,10 @@ static void what_nobody_asks_for_makes_room(void **state)
 {
     (void)state;
     struct pmtu *p = open_with(16);
-    for (uint32_t i = 0; i < 16; i++)
+    for (uint32_t i = 0; i < 16; i++) {
         learn(p, ip4_of(i), 1400, START);
+        get(p, ip4_of(i), START);
+    }
     assert_false(learn(p, ip4_of(100), 1400, START + 50 * SECOND));
     assert_true(learn(p, ip4_of(100), 1400, START + 100 * SECOND));
     assert_int_equal(pmtu_count(p), 16);
@@ -141,6 +171,8 @@ int main(void)
         cmocka_unit_test(it_is_forgotten_after_ten_minutes),
         cmocka_unit_test(a_flood_does_not_evict_what_is_in_use),
         cmocka_unit_test(what_nobody_asks_for_makes_room),
+        cmocka_unit_test(a_packet_below_the_floor_narrows_nothing),
+        cmocka_unit_test(what_was_never_asked_for_makes_room_at_once),
     };
     return run_group(tests);
 }

@@ -317,17 +317,66 @@ static void a_flood_of_many_sources_is_bounded(void **state)
     (void)state;
     struct bed b = bed_with(16, 16);
     give(&b, piece(1, 0));
+    give(&b, piece(1, 1)); /* two: it is under way, and stays */
     for (uint32_t i = 0; i < 100000; i++) {
         struct fragment f = cut(100 + i, i, 8, 8, true);
         assert_null(reassembly_in(b.r, &f, &(uint8_t){0}, START + i));
     }
     assert_int_equal(reassembly_count(b.r), 16);
     assert_int_equal(COUNTED(&counters, fragment_full), 100000 - 15);
-    for (unsigned i = 1; i + 1 < PIECES; i++)
+    for (unsigned i = 2; i + 1 < PIECES; i++)
         give(&b, piece(1, i));
     assert_whole(give(&b, piece(1, PIECES - 1)), BYTES);
     reassembly_expire(b.r, START + 31 * SECOND);
     assert_int_equal(reassembly_count(b.r), 0);
+    bed_end(&b);
+}
+
+/* First pieces alone fill the table, of forged sources, or of the honest one's own name: those who
+ * send whole datagrams are not kept out. */
+static void forged_first_pieces_keep_nobody_out(void **state)
+{
+    (void)state;
+    for (uint32_t sources = 1; sources <= 64; sources *= 4) {
+        struct bed b = bed_with(64, 64);
+        for (uint32_t i = 0; i < 64; i++)
+            assert_null(give(&b, cut(1 + i % sources, 1000 + i, 8, 8, true)));
+        for (unsigned i = 0; i + 1 < PIECES; i++)
+            assert_null(give(&b, piece(1, i)));
+        assert_whole(give(&b, piece(1, PIECES - 1)), BYTES);
+        bed_end(&b);
+    }
+}
+
+/* Two pieces each: they keep their places for two seconds after the last, not for thirty. */
+static void what_stalls_makes_room(void **state)
+{
+    (void)state;
+    struct bed b = bed_with(64, 64);
+    for (uint32_t i = 0; i < 64; i++)
+        for (uint32_t j = 1; j < 3; j++)
+            assert_null(give(&b, cut(2 + i, 1000 + i, 8 * j, 8, true)));
+    assert_null(give_at(&b, piece(1, 0), START + SECOND));
+    assert_int_equal(COUNTED(&counters, fragment_full), 1);
+    for (unsigned i = 0; i + 1 < PIECES; i++)
+        assert_null(give_at(&b, piece(2, i), START + 2 * SECOND));
+    assert_whole(give_at(&b, piece(2, PIECES - 1), START + 2 * SECOND), BYTES);
+    bed_end(&b);
+}
+
+/* Of IPv6 anybody has a whole /64. */
+static void a_prefix_of_ip6_is_one_source(void **state)
+{
+    (void)state;
+    struct bed b = bed_with(64, 64);
+    for (uint32_t i = 0; i < 64; i++)
+        for (uint32_t j = 1; j < 3; j++) {
+            struct fragment f = cut(1, 1000 + i, 8 * j, 8, true);
+            f.ip4 = false;
+            memcpy(f.src, (const uint8_t[16]){0x20, 1, [15] = (uint8_t)i}, 16);
+            assert_null(give(&b, f));
+        }
+    assert_int_equal(reassembly_count(b.r), 16);
     bed_end(&b);
 }
 
@@ -358,6 +407,9 @@ int main(void)
         cmocka_unit_test(one_source_has_a_quarter_at_most),
         cmocka_unit_test(a_flood_of_many_sources_is_bounded),
         cmocka_unit_test(without_buffers_it_is_full),
+        cmocka_unit_test(forged_first_pieces_keep_nobody_out),
+        cmocka_unit_test(what_stalls_makes_room),
+        cmocka_unit_test(a_prefix_of_ip6_is_one_source),
     };
     return run_group(tests);
 }

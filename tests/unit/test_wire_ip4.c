@@ -98,7 +98,7 @@ static struct ip4 random_ip4(struct rng *rng)
     while (rng_below(rng, 3) && ip.option_bytes < 38) {
         uint8_t bytes = (uint8_t)(2 + rng_below(rng, 39u - ip.option_bytes));
         rng_fill(rng, ip.options + ip.option_bytes, bytes);
-        ip.options[ip.option_bytes] = (uint8_t)(2 + rng_below(rng, 254)); /* neither end nor nop */
+        ip.options[ip.option_bytes] = (uint8_t)(2 + rng_below(rng, 127)); /* not end, nop, routes */
         ip.options[ip.option_bytes + 1] = bytes;
         ip.option_bytes = (uint8_t)(ip.option_bytes + bytes);
     }
@@ -235,6 +235,23 @@ static void options_are_walked(void **state)
 }
 
 /* Options whose length is no multiple of 4 are padded with their end. */
+/* Who gives a packet its route goes around filters. */
+static void source_routes_are_refused(void **state)
+{
+    (void)state;
+    static const uint8_t route[] = {131, 137};
+    for (unsigned i = 0; i < 2; i++) {
+        struct ip4 ip = {.ttl = 64, .protocol = 17, .total = 28, .option_bytes = 8}, back;
+        uint8_t p[64] = {0};
+        memcpy(ip.options, (const uint8_t[8]){1, route[i], 7, 4, 10, 0, 0, 1}, 8);
+        assert_int_equal(ip4_emit(p, &ip), 28);
+        assert_int_equal(ip4_parse(p, 28, &back), -WIRE_OPTIONS);
+        p[21] = 7; /* the record of a route: nobody obeys it */
+        mend(p);
+        assert_int_equal(ip4_parse(p, 28, &back), 28);
+    }
+}
+
 static void options_are_padded(void **state)
 {
     struct ip4 ip = {.total = 24, .ttl = 1, .option_bytes = 2, .options = {0x88, 2}}, back;
@@ -260,6 +277,7 @@ int main(void)
         cmocka_unit_test(options_end_with_their_header),
         cmocka_unit_test(options_are_walked),
         cmocka_unit_test(options_are_padded),
+        cmocka_unit_test(source_routes_are_refused),
     };
     return run_group(tests);
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define QUEUES_MAX 64 /* of a lab: each takes rings of the kernel's on both ends */
+
 static int refuse_why(const char *what, const struct weir_why *why)
 {
     char text[512];
@@ -122,20 +124,29 @@ static int check_device(const struct bench *bench)
     if (c->iface && !chosen(bench, has_queues))
         return plan_refuse("--iface is for backends that speak frames: -b xdp or -b dpdk");
     if (c->iface)
-        return plan_refuse("--iface %s: there is no generator at its other end. Serve with \"weir "
-                           "echo -b %s --iface %s\" and load it from there; without --iface, "
-                           "bench has a pair of its own",
+        return plan_refuse("--iface %s: bench measures over the pair that it makes itself, and has "
+                           "no generator behind an interface of yours, a veth's peer included. "
+                           "Serve "
+                           "with \"weir echo -b %s --iface %s\" and load it from there; without "
+                           "--iface, bench has a pair of its own",
                            c->iface, chosen(bench, is_dpdk) ? "dpdk" : "xdp", c->iface);
     if (c->vdev && !chosen(bench, is_dpdk))
         return plan_refuse("--vdev is for dpdk, which is not among the backends (-b dpdk; see "
                            "weir bench --list)");
+    if (c->vdev && !strstr(c->vdev, "%i"))
+        return plan_refuse("--vdev %s: %%i, the lab's interface, is not in it, so that nothing of "
+                           "the generator's would arrive: net_af_packet0,iface=%%i; for a device "
+                           "of your own, \"weir echo -b dpdk --vdev\" serves",
+                           c->vdev);
     if (c->queue && !chosen(bench, has_queues))
         return plan_refuse("--queue is for xdp and dpdk, which are not among the backends");
-    if (c->queue)
-        return plan_refuse("--queue %u: the frames of the lab's generator arrive at queue 0; with "
-                           "a "
-                           "device of your own, \"weir echo --queue\" serves at another",
-                           c->queue);
+    if (c->queue >= QUEUES_MAX)
+        return plan_refuse("--queue %u: the lab has at most %u queues", c->queue, QUEUES_MAX);
+    if (c->queue && c->vdev && !strstr(c->vdev, "%q"))
+        return plan_refuse("--queue %u and --vdev %s: %%q, the lab's queue, is not in it, so that "
+                           "nothing of the generator's would arrive: net_af_xdp0,iface=%%i,"
+                           "start_queue=%%q",
+                           c->queue, c->vdev);
     return 0;
 }
 
@@ -151,6 +162,24 @@ static int check_capture(const struct bench *bench)
                        "one size (-s), and one worker");
 }
 
+/* Both engines of sim run on one thread, which nobody can watch. */
+static int check_memory(struct bench *bench)
+{
+    const struct bench_opt *opt = &bench->opt;
+    bool several = opt->workers > 1;
+    const char *what = several && opt->live ? "-w and --live are"
+                       : several            ? "-w is"
+                       : opt->live          ? "--live is"
+                                            : NULL;
+    if (!what || !chosen(bench, is_sim))
+        return 0;
+    if (!chosen(bench, has_net))
+        return plan_refuse("%s not for sim: one thread runs both of its engines", what);
+    snprintf(bench->note, sizeof bench->note, "%s not for sim: one thread runs both of its engines",
+             what);
+    return 0;
+}
+
 int backends_choose(struct bench *bench)
 {
     struct option_list *list = &bench->opt.backends;
@@ -164,6 +193,7 @@ int backends_choose(struct bench *bench)
         rc = usable(bench, &bench->backends[list->value[i]]);
     rc = rc ? rc : check_device(bench);
     rc = rc ? rc : check_capture(bench);
+    rc = rc ? rc : check_memory(bench);
     if (rc == 0 && list->count == 0)
         rc = plan_refuse("no backend is available; see weir bench --list");
     return rc;

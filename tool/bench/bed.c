@@ -24,11 +24,30 @@
 #define DRAIN_NS 200000000u /* the load's own choice: lab.h */
 #define SETTLE_NS UINT64_C(1000000000) /* 16 MiB of the smallest packets are read in far less */
 
+/* Sockets' answers leave by any queue, and the generator sees one: they have a lab of one. */
+static uint16_t bed_queue(const struct cell *cell)
+{
+    return cell->frames ? cell->choice.queue : 0;
+}
+
+/* A packet socket's frames leave by a queue of the core that sends. */
+static int check_queue(const struct cell *cell, struct weir_why *why)
+{
+    if (!bed_queue(cell) || !cell->no_af_xdp || cell->load != WEIR_LOAD_ECHO)
+        return 0;
+    *why = (struct weir_why){.code = -EOPNOTSUPP,
+                             .where = "queue",
+                             .what = "net_af_packet answers by any queue, and one is looked at",
+                             .fix = "leave out --queue"};
+    return -EOPNOTSUPP;
+}
+
 /* Round trips are received in the softirq that follows each send, for all backends alike: waking a
  * NAPI thread on another core would be most of what is measured; method.md, "Loads". */
 static int open_network(struct bed *b, struct weir_why *why)
 {
     const struct weir_lab_opt opt = {.server_core = b->cell->cores[0],
+                                     .queues = bed_queue(b->cell) + 1u,
                                      .no_threaded_napi = b->cell->load == WEIR_LOAD_ECHO};
     if (b->cell->net != NET_LAB)
         return 0;
@@ -68,16 +87,20 @@ static bool net_drops(const struct bed *b, struct weir_net_drops *ret)
     return true;
 }
 
-/* `text` with each %i replaced by the interface. */
-static void expand(const char *text, const char *ifname, char *ret, size_t bytes)
+/* `text` with each %i replaced by the interface, and each %q by the queue. */
+static void expand(const char *text, const char *ifname, uint16_t queue, char *ret, size_t bytes)
 {
+    char number[8];
     size_t used = 0;
+    snprintf(number, sizeof number, "%u", queue);
     for (; *text && used + 1 < bytes; text++) {
-        bool here = text[0] == '%' && text[1] == 'i';
-        int n = snprintf(ret + used, bytes - used, "%.*s", here ? (int)strlen(ifname) : 1,
-                         here ? ifname : text);
-        used += (size_t)n;
-        text += here;
+        const char *put = text[0] != '%'   ? NULL
+                          : text[1] == 'i' ? ifname
+                          : text[1] == 'q' ? number
+                                           : NULL;
+        used += (size_t)snprintf(ret + used, bytes - used, "%.*s", put ? (int)strlen(put) : 1,
+                                 put ? put : text);
+        text += put != NULL;
     }
     ret[used < bytes ? used : bytes - 1] = 0;
 }
@@ -88,7 +111,7 @@ static const char *default_vdev(const struct cell *cell)
 {
     return cell->no_af_xdp ? "net_af_packet0,iface=%i,blocksz=65536,framesz=2048,framecnt=4096,"
                              "qdisc_bypass=1"
-                           : "net_af_xdp0,iface=%i";
+                           : "net_af_xdp0,iface=%i,start_queue=%q";
 }
 
 /* xdp shares the interface's address with the kernel; dpdk takes the device, so it brings the
@@ -101,9 +124,10 @@ static void lab_device(struct bed *b, struct weir_engine_opt *opt)
         opt->frames.device = ifname;
         return;
     }
-    expand(cell->choice.vdev ? cell->choice.vdev : default_vdev(cell), ifname, b->vdev,
-           sizeof b->vdev);
+    expand(cell->choice.vdev ? cell->choice.vdev : default_vdev(cell), ifname, cell->choice.queue,
+           b->vdev, sizeof b->vdev);
     opt->frames.vdev = b->vdev;
+    opt->frames.queue = 0; /* of the virtual device, which has one: the lab's queue N */
     opt->frames.addresses = 1;
     memcpy(opt->frames.address[0].ip, b->target.ip, sizeof b->target.ip);
     opt->frames.address[0].prefix = 96 + 24; /* IPv4 mapped: the lab's /24 */
@@ -159,7 +183,7 @@ static int open_server(struct bed *b, struct weir_why *why)
         return why->code ? why->code : -EIO;
     meet(b);
     if (b->cell->live)
-        b->live = live_start(server_crew(b->server), b->cell->backend);
+        b->live = live_start(server_crew(b->server), b->cell->backend, NULL);
     server_settle(b->server, SETTLE_NS, &b->rest);
     b->net_known = net_drops(b, &b->net);
     return 0;
@@ -169,6 +193,7 @@ int bed_open(struct bed *b, const struct cell *cell, struct weir_why *why)
 {
     *b = (struct bed){.cell = cell};
     int rc = open_histograms(b, why);
+    rc = rc ? rc : check_queue(cell, why);
     rc = rc ? rc : open_network(b, why);
     return rc ? rc : open_server(b, why);
 }
@@ -239,7 +264,9 @@ int bed_run(struct bed *b, const struct bed_run *run, struct span *ret, struct w
         .connections = b->cell->connections,
         .core = b->cell->generator_core,
         .lab = b->lab,
-        .live_frames = b->lab && b->cell->load == WEIR_LOAD_FLOOD && run->rate == 0,
+        .queue = bed_queue(b->cell),
+        .live_frames = b->lab && b->cell->load == WEIR_LOAD_FLOOD && run->rate == 0 &&
+                       bed_queue(b->cell) == 0, /* one of several cannot be chosen for those */
         .mark = on_mark,
         .mark_arg = &marking,
     };

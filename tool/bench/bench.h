@@ -192,6 +192,7 @@ struct bench {
     unsigned backend_count;
     struct absent absent[ABSENT_MAX];
     unsigned absent_count;
+    char note[REASON_BYTES]; /* of options: what they are not for, of what is measured; or "" */
     char hint[REASON_BYTES]; /* what more this host could measure, and how; "" where nothing */
     int stopped;             /* the signal that ended it early, 0 = none */
 };

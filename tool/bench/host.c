@@ -82,6 +82,8 @@ static void absent(const struct bench *bench, FILE *out)
                 fprintf(out, "%s %s", n++ ? "," : "", bench->absent[k].backend);
         fprintf(out, ": %s\n", a->why);
     }
+    if (bench->note[0])
+        fprintf(out, "note     %s\n", bench->note);
     if (bench->hint[0])
         fprintf(out, "more     %s\n", bench->hint);
 }

@@ -79,11 +79,17 @@ static double app_drops(const struct span *s)
 /* ---- our own stack
  * --------------------------------------------------------------------------------- */
 
+/* A ring without a free entry is what an empty pool looks like to the device. */
+static double starved_drops(const struct span *s)
+{
+    return SINCE(s, pool_empty) > 0 ? SINCE(s, rx_ring_full) : 0;
+}
+
 /* The device, or another worker's ring, had no room. */
 static double ring_drops(const struct span *s)
 {
-    return SINCE(s, rx_ring_full) + SINCE(s, tx_ring_full) + SINCE(s, rx_device_errors) +
-           SINCE(s, tx_device_errors) + SINCE(s, handed_full);
+    return SINCE(s, rx_ring_full) - starved_drops(s) + SINCE(s, tx_ring_full) +
+           SINCE(s, rx_device_errors) + SINCE(s, tx_device_errors) + SINCE(s, handed_full);
 }
 
 /* Frames that our stack refused. Each dropped one is in one of these: stat.h. */
@@ -105,7 +111,7 @@ static void frame_loss(struct missing *m, const struct span *s)
     blame(m, IMPAIR, SINCE(s, fault_dropped));
     blame(m, RING, ring_drops(s));
     blame(m, STACK, stack_drops(s));
-    blame(m, POOL, SINCE(s, rx_truncated));
+    blame(m, POOL, starved_drops(s) + SINCE(s, rx_truncated));
     blame(m, APP, app_drops(s) + (double)s->load.all.corrupt);
     blame(m, NIC, s->net_known ? nic_drops(s) : 0);
     blame(m, SOFTNET, s->net_known ? (double)s->net.softnet_dropped : 0);

@@ -43,10 +43,10 @@ struct memory {
     uint64_t tried, sent, step_ns;
 };
 
-static struct weir_engine *open_engine(struct weir_sim_port *port, uint8_t host,
+static struct weir_engine *open_engine(struct weir_sim_port *port, uint8_t host, const char *pcap,
                                        struct weir_why *why)
 {
-    struct weir_engine_opt opt = {.backend = "sim", .spin = 1, .no_coalesce = 1};
+    struct weir_engine_opt opt = {.backend = "sim", .spin = 1, .no_coalesce = 1, .pcap = pcap};
     struct weir_addr addr = weir_addr_ip4(10, 99, 0, host, 0);
     opt.frames.sim = port;
     opt.frames.addresses = 1;
@@ -88,8 +88,8 @@ static int open_both(struct memory *m, struct weir_why *why)
         *why = (struct weir_why){.code = rc, .where = "sim", .what = "no wire"};
         return rc;
     }
-    m->client = open_engine(port[0], 1, why);
-    m->server = m->client ? open_engine(port[1], 2, why) : NULL;
+    m->client = open_engine(port[0], 1, NULL, why);
+    m->server = m->client ? open_engine(port[1], 2, m->cell->choice.pcap, why) : NULL;
     if (!m->server)
         return why->code ? why->code : -EIO;
     weir_engine_report(m->server, keep_line, m);

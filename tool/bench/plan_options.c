@@ -36,10 +36,12 @@ static const struct option_row rows[] = {
     OPT_STRING(O, frames.iface, 0, "iface", "NAME", NULL,
                "interface for xdp and dpdk; bench has no generator behind one and says what to do"),
     OPT_UINT(O, frames.queue, 0, "queue", "N", "0", 0, 65535,
-             "receive queue for xdp and dpdk; the lab's frames arrive at queue 0, as it says"),
+             "receive queue for xdp and dpdk: a lab of N + 1 queues, whose frames arrive at that "
+             "one"),
     OPT_STRING(O, frames.vdev, 0, "vdev", "DEVICE", NULL,
-               "virtual device for dpdk, as EAL takes it; %i is the lab's interface; without it "
-               "net_af_xdp"),
+               "virtual device for dpdk, as EAL takes it; %i is the lab's interface, which it "
+               "needs, "
+               "and %q the queue; without it net_af_xdp"),
     OPT_IMPAIR(O, frames.impair, 0, "impair", NULL,
                "impair what the server receives and sends, and mark the rows"),
     OPT_STRING(O, frames.pcap, 0, "pcap", "FILE", NULL,

@@ -183,16 +183,25 @@ static int print_block(const struct bench *bench, enum block block, const char *
     return 0;
 }
 
+/* In memory one thread is client, wire and server. */
+static void print_threads(const struct bench *bench, FILE *out)
+{
+    const struct bench_opt *o = &bench->opt;
+    const struct cell *c = &bench->cells[0];
+    if (o->net == NET_MEMORY)
+        fprintf(out, "one thread on core %d\n\n", c->cores[0]);
+    else
+        fprintf(out, "%u spinning worker%s from core %d on, generator on core %d\n\n", o->workers,
+                o->workers == 1 ? "" : "s", c->cores[0], c->generator_core);
+}
+
 static void print_head(const struct bench *bench, FILE *out)
 {
     const struct bench_opt *o = &bench->opt;
     static const char *const where[] = {"", "loopback", "a private veth pair", "wires in memory"};
-    const struct cell *c = &bench->cells[0];
-    fprintf(out,
-            "weir bench on %s: %u round%s of %.3g s, %u spinning worker%s from core %d on, "
-            "generator on core %d\n\n",
-            where[o->net], o->rounds, o->rounds == 1 ? "" : "s", (double)o->time_ns / 1e9,
-            o->workers, o->workers == 1 ? "" : "s", c->cores[0], c->generator_core);
+    fprintf(out, "weir bench on %s: %u round%s of %.3g s, ", where[o->net], o->rounds,
+            o->rounds == 1 ? "" : "s", (double)o->time_ns / 1e9);
+    print_threads(bench, out);
     if (!frames_plain(&o->frames))
         fprintf(out, "%s: these rows are compared with nothing.\n\n",
                 o->frames.pcap ? "Captured, which costs a copy of each packet"
