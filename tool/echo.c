@@ -21,6 +21,7 @@
 
 #define STREAMS_MAX 16384u /* connections of one worker */
 #define WORKERS_MAX 64
+#define PORT_TRIES 16 /* somebody else may have one for UDP */
 
 struct echo_opt {
     uint32_t backend, workers;
@@ -186,18 +187,28 @@ static void block(sigset_t *set)
     pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
-/* 0 is a free port: chosen here, so that every worker opens the same. */
-static int free_port(uint16_t *ret, struct weir_why *why)
+/* A port of TCP's choice, if UDP has it free as well; closing the engine gives both back. */
+static int try_port(uint16_t *ret, struct weir_why *why)
 {
     struct weir_addr any = {.port = 0};
     struct weir_engine_opt opt = {.backend = "epoll"};
     struct weir_engine *engine = weir_engine_open(&opt, why);
-    weir_ep ep;
-    int rc = engine ? weir_tcp_listen(engine, &any, reply_tcp, NULL, &ep) : -EIO;
-    rc = rc ? rc : weir_ep_local(engine, ep, &any);
+    weir_ep tcp, udp;
+    int rc = engine ? weir_tcp_listen(engine, &any, reply_tcp, NULL, &tcp) : -EIO;
+    rc = rc ? rc : weir_ep_local(engine, tcp, &any);
+    rc = rc ? rc : weir_udp_open(engine, &any, reply_udp, NULL, &udp);
     *ret = any.port;
     if (engine)
         weir_engine_close(engine);
+    return rc;
+}
+
+/* 0 is a free port: chosen here, so that every worker opens the same. */
+static int free_port(uint16_t *ret, struct weir_why *why)
+{
+    int rc = -EADDRINUSE;
+    for (unsigned i = 0; i < PORT_TRIES && rc == -EADDRINUSE; i++)
+        rc = try_port(ret, why);
     return rc;
 }
 

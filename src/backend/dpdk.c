@@ -183,17 +183,10 @@ static void look_at_stats(struct backend *b, struct dpdk *d)
     d->seen = now;
 }
 
-static bool is_up(const struct dpdk *d)
-{
-    struct rte_eth_link link = {0};
-    return atomic_load(&d->port->started) && rte_eth_link_get_nowait(d->id, &link) == 0 &&
-           link.link_status == RTE_ETH_LINK_UP;
-}
-
 static void look(struct backend *b, struct dpdk *d, uint64_t now_ns)
 {
     d->look_ns = now_ns + LOOK_NS;
-    int err = atomic_load(&d->port->removed) ? -ENODEV : is_up(d) ? 0 : -ENETDOWN;
+    int err = dpdk_link_look(b, d);
     d->tell_link |= err != d->told_link;
     d->told_link = (int16_t)err;
     if (err == -ENODEV)
@@ -234,6 +227,8 @@ static void dpdk_stats(const struct backend *b,
                        void (*line)(const char *name, uint64_t value, void *), void *arg)
 {
     const struct dpdk *d = b->priv;
+    if (atomic_load(&d->port->removed))
+        return;
     int n = rte_eth_xstats_get(d->id, d->values, d->n_values);
     for (int i = 0; i < n && (unsigned)n <= d->n_values; i++)
         if (d->values[i].value && d->values[i].id < d->n_values)
@@ -283,8 +278,8 @@ static int dpdk_probe(char *modes, size_t bytes, struct weir_why *why)
                        "no drivers in " RTE_EAL_PMD_PATH);
     uint64_t free_bytes = dpdk_huge_free();
     if (free_bytes)
-        snprintf(modes, bytes, "%s, %llu hugepages of 2 MiB free", rte_version(),
-                 (unsigned long long)free_bytes >> 21);
+        snprintf(modes, bytes, "%s, %llu MiB of hugepages free", rte_version(),
+                 (unsigned long long)free_bytes >> 20);
     else
         snprintf(modes, bytes, "%s, no hugepages: plain memory (sysctl vm.nr_hugepages=256)",
                  rte_version());
@@ -342,7 +337,8 @@ static int dpdk_open(struct backend *b, struct weir_why *why)
         return why_set(why, rc, "dpdk", "", "cannot allocate");
     d->flush_ns = b->opt.frames.tx_flush_ns ? b->opt.frames.tx_flush_ns : FLUSH_NS;
     rte_eth_stats_get(d->id, &d->seen);
-    d->told_link = is_up(d) ? 0 : -ENETDOWN;
+    d->told_link = (int16_t)dpdk_link_look(b, d);
+    d->tell_link = d->told_link == -ENODEV; /* the engine knows up and down */
     d->arrived_ns = b->now_ns;
     d->look_ns = b->now_ns + (atomic_load(&d->port->started) ? LOOK_NS : 0);
     return 0;

@@ -6,6 +6,7 @@
  *   dpdk_port.c   a port shared by the engines of its queues: configured, started, closed
  *   dpdk_xsk.c    sockets that net_af_xdp leaves open
  *   dpdk_flow.c   rules that steer UDP ports to our queues
+ *   dpdk_link.c   whether the link is up, down or gone
  *   dpdk_tx.c     frames to mbufs, collected and sent
  *   dpdk.c        the table of operations: receiving, the slow look, the report */
 #ifndef WEIR_BACKEND_DPDK_H
@@ -22,10 +23,12 @@
 #define DPDK_BURST 32u  /* DPDK's usual burst: what its vector receive functions give at most */
 #define DPDK_STAGE 256u /* frames collected for a device that takes them slowly */
 #define DPDK_RULES_MAX 64u
+#define DPDK_ORPHANS_MAX (2u * DPDK_QUEUES_MAX) /* each queue's engine may close and come again */
 
-/* Rules for one UDP port, as many engines as hold it. */
+/* Rules for one UDP port. */
 struct dpdk_rule {
-    uint16_t port, refs;
+    bool used;
+    uint16_t port;
     struct rte_flow *flow[2]; /* IPv4, IPv6; NULL: refused */
 };
 
@@ -52,13 +55,15 @@ struct dpdk_port {
     uint16_t rx_entries, tx_entries;
     uint32_t mtu;
     uint8_t mac[6];
+    uint32_t steered[UINT16_MAX + 1]; /* of each UDP port: endpoints that hold it */
     struct dpdk_rule rule[DPDK_RULES_MAX];
     struct dpdk_xsk xsk[DPDK_QUEUES_MAX];
-    struct weir_pool *orphan[DPDK_QUEUES_MAX]; /* of engines that closed before the port did */
+    struct weir_pool *orphan[DPDK_ORPHANS_MAX]; /* of engines that closed before the port did */
     unsigned orphans;
+    int link_fd, link_index; /* to ask for the interface below; -1: there is none */
     bool configured;
     atomic_bool started; /* pairs: written by the last engine to open, read by the others */
-    atomic_bool removed; /* pairs: written by a thread of EAL's, read by engines */
+    atomic_bool removed; /* pairs: written by a thread of EAL's or an engine, read by engines */
 };
 
 /* The device's clock against ours, for receive timestamps. */
@@ -71,7 +76,8 @@ struct dpdk_clock {
 struct dpdk {
     struct dpdk_port *port; /* NULL until the engine holds one */
     uint16_t id, queue;
-    bool set_up, linked;
+    bool set_up;
+    bool down; /* the interface below takes no frames: its ring would fill, its driver wait */
     struct rte_mempool *mempool, *bodies;
     struct weir_pool *pool;
     char *vdevs; /* that this engine holds */
@@ -165,6 +171,15 @@ void dpdk_xsk_close(struct dpdk_xsk *one);
 /* ---- dpdk_flow.c ---------------------------------------------------------------------------- */
 
 int dpdk_steer(struct backend *b, const struct weir_addr *local, bool on, struct weir_why *why);
+/* The port started: what was asked for before becomes rules. Locked. */
+void dpdk_steer_all(struct backend *b, struct dpdk_port *p);
+
+/* ---- dpdk_link.c ---------------------------------------------------------------------------- */
+
+int dpdk_link_open(struct dpdk_port *p); /* 0 or -errno. Locked. */
+void dpdk_link_close(struct dpdk_port *p);
+/* 0: up, -ENETDOWN, -ENODEV: gone for good. */
+int dpdk_link_look(struct backend *b, struct dpdk *d);
 
 /* ---- dpdk_tx.c ------------------------------------------------------------------------------ */
 

@@ -146,16 +146,25 @@ static bool has_any(const struct words *w, const char *const *names, unsigned n)
 #define HAS(w, ...)                                                                                \
     has_any(w, (const char *const[]){__VA_ARGS__}, array_len(((const char *const[]){__VA_ARGS__})))
 
-uint64_t dpdk_huge_free(void)
+/* Of one size. */
+static uint64_t huge_free(unsigned long kib)
 {
-    FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+    char path[80];
     unsigned long pages = 0;
+    snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-%lukB/free_hugepages", kib);
+    FILE *f = fopen(path, "re");
     if (!f)
         return 0;
     if (fscanf(f, "%lu", &pages) != 1)
         pages = 0;
     fclose(f);
-    return (uint64_t)pages << 21;
+    return (uint64_t)pages * kib << 10;
+}
+
+/* x86-64's two sizes; EAL takes what is mounted or, with --in-memory, both. */
+uint64_t dpdk_huge_free(void)
+{
+    return huge_free(2048) + huge_free(1048576);
 }
 
 /* A PCI address: "0000:03:00.0", "03:00.0". */
@@ -182,8 +191,8 @@ static void add_memory(struct words *w, struct backend *b, const struct words *u
     }
     if (!(b->opt.pool.mem_flags & WEIR_MEM_NO_HUGE))
         backend_lesser(b, -ENOMEM, "dpdk memory", "run sysctl vm.nr_hugepages=256",
-                       "hugepages: %llu of %llu free; plain pages are used",
-                       (unsigned long long)have >> 21, (unsigned long long)need >> 21);
+                       "hugepages: %llu of %llu MiB free; plain pages are used",
+                       (unsigned long long)have >> 20, (unsigned long long)need >> 20);
     snprintf(megabytes, sizeof megabytes, "%llu",
              (unsigned long long)max_of(need >> 20, UINT64_C(512)));
     word_add(w, "--no-huge");

@@ -5,7 +5,7 @@
  *
  * Everything that is for our address comes to us anyway, so a rule is a gain (a device shared with
  * the kernel, or busy with other traffic) and its refusal a lesser line, not an error. Engines of
- * one port share its rules. Source: DPDK's "Generic flow API", rte_flow.h. */
+ * one port share its rules: references are counted always, rules are made once the port runs. Source: DPDK's "Generic flow API", rte_flow.h. */
 #include "backend/dpdk.h"
 
 #include <errno.h>
@@ -58,7 +58,7 @@ static struct rte_flow *make_rule(const struct dpdk_port *p, uint16_t port, bool
 static struct dpdk_rule *find(struct dpdk_port *p, uint16_t port)
 {
     for (unsigned i = 0; i < DPDK_RULES_MAX; i++)
-        if (p->rule[i].refs && p->rule[i].port == port)
+        if (p->rule[i].used && p->rule[i].port == port)
             return &p->rule[i];
     return NULL;
 }
@@ -66,57 +66,83 @@ static struct dpdk_rule *find(struct dpdk_port *p, uint16_t port)
 static struct dpdk_rule *find_free(struct dpdk_port *p)
 {
     for (unsigned i = 0; i < DPDK_RULES_MAX; i++)
-        if (!p->rule[i].refs)
+        if (!p->rule[i].used)
             return &p->rule[i];
     return NULL;
 }
 
-static void refused(struct backend *b, const char *name, const struct rte_flow_error *error)
+/* Once is enough. */
+static bool said(const struct backend *b, int code)
 {
     for (uint32_t i = 0; i < b->n_lesser; i++)
-        if (b->lesser[i].code == -EOPNOTSUPP &&
-            __builtin_strcmp(b->lesser[i].where, "rte_flow") == 0)
-            return; /* said once is enough */
-    backend_lesser(b, -EOPNOTSUPP, "rte_flow", "",
-                   "%s steers no UDP ports (%s); all that comes to it is looked at", name,
-                   error->message ? error->message : "no such rule");
+        if (b->lesser[i].code == code && __builtin_strcmp(b->lesser[i].where, "rte_flow") == 0)
+            return true;
+    return false;
+}
+
+static void refused(struct backend *b, const char *name, const struct rte_flow_error *error)
+{
+    if (!said(b, -EOPNOTSUPP))
+        backend_lesser(b, -EOPNOTSUPP, "rte_flow", "nothing to do unless others share the device",
+                       "%s steers no UDP ports (%s); all that comes to it is looked at", name,
+                       error->message ? error->message : "no such rule");
+}
+
+static void too_many(struct backend *b, const char *name)
+{
+    if (!said(b, -ENOSPC))
+        backend_lesser(b, -ENOSPC, "rte_flow", "fewer UDP ports, where others share the device",
+                       "%s: rules for %u UDP ports, the others come unsteered", name,
+                       DPDK_RULES_MAX);
 }
 
 static void add(struct backend *b, struct dpdk_port *p, uint16_t port)
 {
     struct rte_flow_error error = {0};
-    struct dpdk_rule *r = find(p, port);
-    if (!r && !(r = find_free(p)))
+    struct dpdk_rule *r = find_free(p);
+    if (!r) {
+        too_many(b, p->name);
         return;
-    if (r->refs++)
-        return;
-    r->port = port;
+    }
+    *r = (struct dpdk_rule){.used = true, .port = port};
     r->flow[0] = make_rule(p, port, false, &error);
     r->flow[1] = r->flow[0] ? make_rule(p, port, true, &error) : NULL;
-    if (!r->flow[0])
+    if (!r->flow[0]) {
+        r->used = false;
         refused(b, p->name, &error);
+    }
 }
 
 static void forget(struct dpdk_port *p, uint16_t port)
 {
     struct rte_flow_error error;
     struct dpdk_rule *r = find(p, port);
-    if (!r || --r->refs)
+    if (!r)
         return;
     for (unsigned i = 0; i < 2; i++)
-        if (r->flow[i])
+        if (r->flow[i] && !atomic_load(&p->removed))
             rte_flow_destroy(p->id, r->flow[i], &error);
+    r->used = false;
+}
+
+void dpdk_steer_all(struct backend *b, struct dpdk_port *p)
+{
+    for (uint32_t port = 0; port <= UINT16_MAX; port++)
+        if (p->steered[port])
+            add(b, p, (uint16_t)port);
 }
 
 int dpdk_steer(struct backend *b, const struct weir_addr *local, bool on, struct weir_why *why)
 {
     struct dpdk *d = b->priv;
+    struct dpdk_port *p = d->port;
     (void)why;
     dpdk_lock();
-    if (on && atomic_load(&d->port->started))
-        add(b, d->port, local->port);
-    else if (!on)
-        forget(d->port, local->port);
+    if (on && p->steered[local->port]++ == 0 && atomic_load(&p->started) &&
+        !atomic_load(&p->removed))
+        add(b, p, local->port);
+    else if (!on && --p->steered[local->port] == 0)
+        forget(p, local->port);
     dpdk_unlock();
     return 0;
 }

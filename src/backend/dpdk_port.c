@@ -48,6 +48,10 @@ static struct dpdk_port *port_new(uint16_t id)
         free(p);
         return NULL;
     }
+    if (dpdk_link_open(p) < 0) {
+        free(p);
+        return NULL;
+    }
     p->id = id;
     rte_eth_dev_get_name_by_port(id, p->name);
     p->next = ports;
@@ -98,6 +102,10 @@ static int take_queue(struct dpdk_port *p, const struct weir_frames_opt *o, stru
     if (p->taken >> queue & 1)
         return why_set(why, -EBUSY, "dpdk", "one engine a queue", "%s: queue %u is in use", p->name,
                        queue);
+    if (p->engines + p->orphans >= DPDK_ORPHANS_MAX)
+        return why_set(why, -EBUSY, "dpdk", "close the port's other engines, then open all anew",
+                       "%s: its queues keep the buffers of %u engines that closed", p->name,
+                       p->orphans);
     p->queues = queues;
     p->taken |= UINT64_C(1) << queue;
     p->engines++;
@@ -110,6 +118,7 @@ static void port_free(struct dpdk_port *p)
     while (*at != p)
         at = &(*at)->next;
     *at = p->next;
+    dpdk_link_close(p);
     free(p);
 }
 
@@ -148,7 +157,7 @@ void dpdk_port_share(struct backend *b, const struct dpdk *d)
     if (!is_af_xdp(d->port) || asked == 0 || asked >= XSK_KEPT + XSK_LEFT)
         return;
     b->opt.pool.small = XSK_KEPT + asked;
-    backend_lesser(b, -ENOBUFS, "dpdk pool", "",
+    backend_lesser(b, -ENOBUFS, "dpdk pool", "give the pool 2560 small buffers, or more",
                    "net_af_xdp keeps %u buffers; the pool has %u small ones, not %u", XSK_KEPT,
                    b->opt.pool.small, asked);
 }
@@ -187,7 +196,7 @@ static void choose(struct backend *b, struct dpdk_port *p)
     if (p->rss_types)
         p->rx_offloads |= p->info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
     if (p->queues > 1 && !p->rss_types)
-        backend_lesser(b, -EOPNOTSUPP, "dpdk", "",
+        backend_lesser(b, -EOPNOTSUPP, "dpdk", "use one worker, or a device with RSS",
                        "%s has no RSS: it spreads flows over the queues as it likes", p->name);
 }
 
@@ -302,7 +311,8 @@ static void address(struct backend *b, struct dpdk_port *p)
         promiscuous |= rte_eth_dev_default_mac_addr_set(p->id, &mac) < 0;
     }
     if (promiscuous && rte_eth_promiscuous_enable(p->id) < 0)
-        backend_lesser(b, -EOPNOTSUPP, "dpdk", "", "%s cannot be promiscuous", p->name);
+        backend_lesser(b, -EOPNOTSUPP, "dpdk", "leave it the MAC that the device has",
+                       "%s cannot be promiscuous", p->name);
     rte_eth_allmulticast_enable(
         p->id); /* neighbour discovery's groups; where it is not known, all come */
 }
@@ -316,6 +326,7 @@ static int start(struct backend *b, struct dpdk_port *p, struct weir_why *why)
     address(b, p);
     rte_eth_dev_callback_register(p->id, RTE_ETH_EVENT_INTR_RMV, gone, p);
     atomic_store_explicit(&p->started, true, memory_order_release);
+    dpdk_steer_all(b, p);
     return 0;
 }
 
@@ -414,7 +425,7 @@ void dpdk_port_release(struct backend *b, struct dpdk *d)
         p->ready -= d->set_up;
         if (--p->engines == 0) {
             close_port(p, b->pool);
-        } else if (d->set_up) { /* its queue has buffers until the port is closed */
+        } else if (d->set_up) { /* its queue has buffers until then; take_queue keeps room */
             p->orphan[p->orphans++] = b->pool;
             b->pool = NULL;
         }

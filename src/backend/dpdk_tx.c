@@ -7,7 +7,7 @@
  * A stage goes to the device when a burst is full, when a poll left nothing more to receive, or
  * when its first frame has waited flush_ns. What the device has no room for stays and is offered
  * again, so the engine is told that there is no room; a device that takes nothing for STUCK_NS
- * (a peer that is gone) loses it.
+ * (a peer that is gone) loses it. One that was removed, or whose interface is down, is not touched.
  *
  * Completion is the mbuf's way home: of a frame's own buffer into the mempool (dpdk_pool.c), of a
  * body by the callback below. A poll that sends nothing asks the device for it, ever more rarely
@@ -27,17 +27,27 @@
 
 /* ---- the stage ------------------------------------------------------------------------------ */
 
-static void drop_staged(struct backend *b, struct dpdk *d)
+static unsigned drop_staged(struct dpdk *d)
 {
-    rte_pktmbuf_free_bulk(d->stage, d->staged);
-    COUNT(&b->counters, tx_ring_full, d->staged);
+    unsigned n = d->staged;
+    rte_pktmbuf_free_bulk(d->stage, n);
     d->staged = 0;
+    return n;
+}
+
+static inline bool removed(const struct dpdk *d)
+{
+    return atomic_load_explicit(&d->port->removed, memory_order_relaxed);
 }
 
 /* Offer all of it, a burst at a time, until the device takes less. */
 static void flush(struct backend *b, struct dpdk *d)
 {
     uint16_t sent = 0, want, took;
+    if (unlikely(d->down || removed(d))) {
+        COUNT(&b->counters, tx_device_errors, drop_staged(d));
+        return;
+    }
     if (unlikely(!atomic_load_explicit(&d->port->started, memory_order_acquire)))
         return;
     do {
@@ -59,6 +69,10 @@ static void flush(struct backend *b, struct dpdk *d)
 /* Nothing is sent, and some drivers (net_af_xdp) look for what was only when something is. */
 static void reap(struct backend *b, struct dpdk *d)
 {
+    if (unlikely(removed(d))) { /* what it has comes home when the port is closed */
+        d->out = false;
+        return;
+    }
     if (!d->idle_reap && rte_eth_tx_done_cleanup(d->id, d->queue, 0) == -ENOTSUP)
         d->idle_reap = true;
     if (d->idle_reap)
@@ -96,7 +110,7 @@ void dpdk_submit(struct backend *b)
     if (!b->more || b->now_ns >= d->staged_ns + d->flush_ns)
         flush(b, d);
     if (d->staged && b->now_ns > d->took_ns + STUCK_NS)
-        drop_staged(b, d);
+        COUNT(&b->counters, tx_ring_full, drop_staged(d));
 }
 
 uint64_t dpdk_next_ns(const struct backend *b)

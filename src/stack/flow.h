@@ -54,7 +54,8 @@ static inline uint64_t flow_hash(const struct stack *s, uint32_t socket, const u
     __extension__ typedef unsigned __int128 u128;
     a ^= (uint64_t)socket << 16 | port;
     u128 product = (u128)(a ^ s->flow_seed[0]) * (b ^ s->flow_seed[1]);
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
+    uint64_t h = (uint64_t)product ^ (uint64_t)(product >> 64);
+    return (h ^ h >> 32) * 0xff51afd7ed558ccdull; /* MurmurHash3: ports in order spread as well */
 }
 
 static inline struct flow *flow_place(const struct stack *s, uint32_t socket, const uint8_t ip[16],

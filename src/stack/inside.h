@@ -82,7 +82,7 @@ struct stack {
     struct weir_pool *pool;
     struct flow *flow; /* FLOWS of them */
     uint64_t flow_seed[2];
-    uint64_t *from; /* FROM_SETS * FROM_WAYS: where peers' datagrams came to, flow.h */
+    uint64_t *from;          /* FROM_SETS * FROM_WAYS: where peers' datagrams came to, flow.h */
     struct neighbours *near; /* own, or opt.shared */
     uint64_t generation;     /* of routes, sockets and path MTUs: flows of an older one are stale */
     struct local local[WEIR_NETS_MAX];
@@ -91,11 +91,11 @@ struct stack {
     void *flow_memory;
     struct weir_net address[WEIR_NETS_MAX];
     struct weir_route route[WEIR_ROUTES_MAX];
-    uint32_t small_room; /* bytes behind the headroom of a small buffer */
-    uint64_t now_ns;     /* the latest that we were told */
+    uint32_t small_room;  /* bytes behind the headroom of a small buffer */
+    uint64_t now_ns;      /* the latest that we were told */
     struct secret secret; /* what nobody else may know comes from it: keys.h */
     struct secret id_key, id_place;
-    uint64_t drawn;        /* numbers that stack_random gave */
+    uint64_t drawn;          /* numbers that stack_random gave */
     uint32_t ids[ID_PLACES]; /* RFC 7739, 5.2: counters of identifications */
 
     /* Rings of one thread: `head` is where the next is put, `tail` where it is taken. */

@@ -82,7 +82,7 @@ static void messages_over_segments(struct bed *bed)
 {
     struct weir_addr at;
     struct framing framing = {0};
-    uint8_t *data = malloc(MESSAGES * 4003u);
+    static uint8_t data[MESSAGES * 4003u];
     size_t total = write_messages(data), sent = 0;
     bed_open(bed);
     bed_listen(bed, on_framed, &framing, &at);
@@ -90,7 +90,6 @@ static void messages_over_segments(struct bed *bed)
     UNTIL(bed, write_piece(fd, data, &sent, total) && framing.next == MESSAGES);
     assert_false(framing.bad);
     assert_int_equal(framing.left, 0);
-    free(data);
     peer_close(&fd);
     bed_close(bed);
 }

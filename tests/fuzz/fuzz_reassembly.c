@@ -32,10 +32,11 @@ struct model {
     struct of_key {
         bool begun, dead;
         uint64_t ends_ns;
+        uint64_t heard; /* when it began, grew or died, in order */
         unsigned n;
         struct piece piece[PIECES_MAX];
     } key[KEYS];
-    uint64_t bad, again, full, timeout, whole;
+    uint64_t bad, again, full, timeout, whole, order;
 };
 
 static struct model model;
@@ -54,15 +55,44 @@ static bool model_sound(const struct piece *p)
     return p->offset != 0 || p->len >= 8;
 }
 
+/* The oldest of one piece, or dead: of a source, or (SOURCES) of all. What has more never stalls
+ * here: its time is over before. */
+static bool model_evict(unsigned source)
+{
+    struct of_key *oldest = NULL;
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct of_key *k = &model.key[i];
+        if (k->begun && (k->dead || k->n < 2) && (source == SOURCES || source_of(i) == source) &&
+            (!oldest || k->heard < oldest->heard))
+            oldest = k;
+    }
+    if (!oldest)
+        return false;
+    model.full += !oldest->dead;
+    oldest->begun = false;
+    return true;
+}
+
+static unsigned model_count(unsigned source, bool alive)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < KEYS; i++)
+        n += model.key[i].begun && (source == SOURCES || source_of(i) == source) &&
+             !(alive && model.key[i].dead);
+    return n;
+}
+
 static bool model_may_begin(unsigned key)
 {
-    unsigned all = 0, same = 0, buffers = 0;
-    for (unsigned i = 0; i < KEYS; i++) {
-        all += model.key[i].begun;
-        buffers += model.key[i].begun && !model.key[i].dead;
-        same += model.key[i].begun && source_of(i) == source_of(key);
-    }
-    return all < MAX && same < MAX / 4 && buffers < BIG;
+    unsigned source = source_of(key);
+    if (model_count(source, false) >= MAX / 4 && !model_evict(source))
+        return false;
+    if (model_count(SOURCES, false) == MAX && !model_evict(SOURCES))
+        return false;
+    while (model_count(SOURCES, true) == BIG)
+        if (!model_evict(SOURCES))
+            return false;
+    return true;
 }
 
 static bool same_piece(const struct piece *a, const struct piece *b)
@@ -99,12 +129,14 @@ static enum outcome model_add(struct of_key *k, const struct piece *p)
         if (!compatible(&k->piece[i], p)) {
             model.bad += k->n + 1;
             k->dead = true;
+            k->heard = ++model.order;
             return NOTHING;
         }
         sum += k->piece[i].len;
         total = k->piece[i].more ? total : k->piece[i].offset + k->piece[i].len;
     }
     k->piece[k->n++] = *p;
+    k->heard = ++model.order;
     if (total == 0 || sum != total)
         return NOTHING;
     model.whole++;

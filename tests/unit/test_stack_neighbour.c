@@ -363,7 +363,8 @@ static void an_idle_entry_follows_a_claim(void **state)
     asked(n, START + 50 * SECOND);
     uint64_t generation = neighbours_generation(n);
     assert_false(learn(n, ip4_of(1), mac_of(2), ARP_CLAIM, START + 70 * SECOND));
-    assert_int_equal(neighbours_generation(n), generation); /* nobody has headers with the old one */
+    assert_int_equal(neighbours_generation(n),
+                     generation); /* nobody has headers with the old one */
     mac_is(n, ip4_of(1), mac_of(2), START + 70 * SECOND);
     neighbours_close(n);
 }
