@@ -54,7 +54,7 @@ struct yard_xdp *yard_xdp_open(const char *ifname, uint16_t port, struct weir_wh
 {
     int ifindex = (int)if_nametoindex(ifname);
     struct yard_xdp *y = calloc(1, sizeof *y);
-    if (!y || xsk_open(&y->x, ifindex, CHUNKS, CHUNK, why)) {
+    if (!y || xsk_open(&y->x, ifindex, 0, CHUNKS, CHUNK, why)) {
         free(y);
         return NULL;
     }

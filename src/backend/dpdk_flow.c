@@ -5,7 +5,8 @@
  *
  * Everything that is for our address comes to us anyway, so a rule is a gain (a device shared with
  * the kernel, or busy with other traffic) and its refusal a lesser line, not an error. Engines of
- * one port share its rules: references are counted always, rules are made once the port runs. Source: DPDK's "Generic flow API", rte_flow.h. */
+ * one port share its rules: references are counted always, rules are there while the port runs.
+ * Source: DPDK's "Generic flow API", rte_flow.h. */
 #include "backend/dpdk.h"
 
 #include <errno.h>

@@ -52,7 +52,7 @@ static unsigned says(const struct arp *arp, bool to_us, bool to_our_mac)
 /* Who claims an address that nobody has, or ours, or a MAC that is no other card's. */
 static bool is_bad(const struct stack *s, const struct arp *arp, const uint8_t src[16])
 {
-    if (control_mac_is_bad(s, arp->src_mac))
+    if (control_mac_is_bad(arp->src_mac))
         return true;
     return !is_zero_ip(arp->src_ip) && !source_is_good(s, src);
 }

@@ -40,12 +40,12 @@ static inline bool control_is_own(const struct stack *s, const struct weir_buf *
     return frame->pool == s->pool && frame->refs == 1 && frame->section != WEIR_VIEW;
 }
 
-/* Can it not be another card's? A group's, none at all, or ours: what is sent there would come to
- * everybody, nobody, or back. */
-static inline bool control_mac_is_bad(const struct stack *s, const uint8_t mac[6])
+/* Can it not be a card's? A group's, or none at all: what is sent there would come to everybody, or
+ * nobody. Our own is not refused: a TAP's two ends have one address by default. */
+static inline bool control_mac_is_bad(const uint8_t mac[6])
 {
     static const uint8_t zero[6];
-    return mac_is_multicast(mac) || mac_equal(mac, zero) || mac_equal(mac, s->mac);
+    return mac_is_multicast(mac) || mac_equal(mac, zero);
 }
 
 /* A buffer of `bytes` (at most a small one's) to write a packet into, len set: the frame itself

@@ -60,9 +60,9 @@ static void advertise(struct stack *s, struct weir_buf *frame, const struct ip6 
 }
 
 /* RFC 4861, 7.1.1, beyond what the parser sees. */
-static bool solicitation_ok(const struct stack *s, const struct ip6 *ip, const struct nd *nd)
+static bool solicitation_ok(const struct ip6 *ip, const struct nd *nd)
 {
-    if (nd->has_mac && control_mac_is_bad(s, nd->mac))
+    if (nd->has_mac && control_mac_is_bad(nd->mac))
         return false;
     if (ip_is_zero(ip->src))
         return !nd->has_mac && is_group(ip->dst);
@@ -73,7 +73,7 @@ static void solicited(struct stack *s, struct weir_buf *frame, const struct ip6 
                       const struct nd *nd, uint64_t now_ns)
 {
     unsigned says = NEIGHBOUR_OVERRIDES;
-    bool ok = solicitation_ok(s, ip, nd), ours = local_find(s, nd->target) != NULL;
+    bool ok = solicitation_ok(ip, nd), ours = local_find(s, nd->target) != NULL;
     if (ours && local_on_link(s, ip->src))
         says |= NEIGHBOUR_ASKS;
     if (ok && nd->has_mac)
@@ -92,7 +92,7 @@ static bool advertisement_ok(const struct stack *s, const struct ip6 *ip, const 
 {
     if (is_group(ip->dst) && nd->solicited)
         return false;
-    if (nd->has_mac && control_mac_is_bad(s, nd->mac))
+    if (nd->has_mac && control_mac_is_bad(nd->mac))
         return false;
     return source_is_good(s, nd->target);
 }

@@ -2,7 +2,7 @@
  * An engine over DPDK's virtual devices. EAL is once a process, so each case is a process of its own:
  * `test_net_dpdk CASE`.
  *
- * af_packet, af_xdp and tap: plain kernel sockets at the other end. memif: another process with an
+ * af_packet, af_xdp and tap: plain kernel sockets at the other end; the interface below goes down and away. memif: another process with an
  * engine of its own. null: a device that gives endless frames of zeros. And what is refused. */
 #include "net.h"
 
@@ -108,6 +108,97 @@ static void engines_in_a_row_echo(void **state)
         must_echo_all(&opt, udp_there, &n);
     }
     net_close(&n);
+}
+
+/* ---- the interface below ---------------------------------------------------------------------- */
+
+static const char *const over_interface[] = {
+    "net_af_xdp0,iface=s0",
+    "net_af_packet0,iface=s0,blocksz=65536,framesz=2048,framecnt=4096,qdisc_bypass=1",
+};
+
+static void until_link(struct echo *echo, int err)
+{
+    for (int turn = 0; turn < TURNS && echo->link_err != err; turn++)
+        echo_turn(echo, 1000000);
+    assert_int_equal(echo->link_err, err);
+}
+
+static int send_one(struct echo *echo, const struct sockaddr_in *to)
+{
+    struct weir_buf *buf;
+    assert_int_equal(weir_buf_take(weir_engine_pool(echo->engine), &buf, 1), 1);
+    buf->len = 100;
+    buf->peer = weir_addr_ip4(10, 9, 0, 2, ntohs(to->sin_port));
+    assert_int_equal(weir_send(echo->engine, echo->ep, &buf, 1), 1);
+    return weir_poll(echo->engine, weir_now_ns());
+}
+
+/* Down and up: told each time; what is sent meanwhile is dropped, counted. */
+static void must_come_back(struct net *n, const char *vdev)
+{
+    struct weir_engine_opt opt = dpdk_options(vdev);
+    struct sockaddr_in own;
+    socklen_t len = sizeof own;
+    struct echo echo;
+    echo_open(&echo, &opt, "10.9.0.7:7000");
+    int fd = there_udp(n, "10.9.0.7", 7000);
+    must_echo(&echo, fd, 100);
+    must(getsockname(fd, (struct sockaddr *)&own, &len), "getsockname");
+    must(sh("ip link set s0 down"), "down");
+    until_link(&echo, -ENETDOWN);
+    uint64_t errors = counters_of(&echo).tx_device_errors;
+    for (int i = 0; i < 100; i++)
+        assert_true(send_one(&echo, &own) >= 0);
+    assert_int_equal(counters_of(&echo).tx_device_errors - errors, 100);
+    must(sh("ip link set s0 up"), "up");
+    until_link(&echo, 0);
+    must_echo(&echo, fd, 200);
+    close(fd);
+    echo_close(&echo);
+}
+
+static void the_interface_goes_down_and_up(void **state)
+{
+    struct net n;
+    (void)state;
+    net_open(&n);
+    for (unsigned i = 0; i < 2; i++)
+        must_come_back(&n, over_interface[i]);
+    net_close(&n);
+}
+
+/* A loop that sleeps ends, and says why; so does all after. What is sent then reaches no device. */
+static void must_end(const char *vdev)
+{
+    struct weir_engine_opt opt = dpdk_options(vdev);
+    struct sockaddr_in own;
+    socklen_t len = sizeof own;
+    struct net n;
+    struct echo echo;
+    net_open(&n);
+    echo_open(&echo, &opt, "10.9.0.7:7000");
+    int fd = there_udp(&n, "10.9.0.7", 7000);
+    must_echo(&echo, fd, 100);
+    must(getsockname(fd, (struct sockaddr *)&own, &len), "getsockname");
+    must(sh("ip link del s0"), "del");
+    assert_true(send_one(&echo, &own) >= 0 || echo.link_err == -ENODEV);
+    assert_int_equal(weir_run(echo.engine), -ENODEV);
+    assert_int_equal(echo.link_err, -ENODEV);
+    assert_int_equal(echo.link_events, 1);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(send_one(&echo, &own), -ENODEV);
+    assert_int_equal(weir_run(echo.engine), -ENODEV);
+    close(fd);
+    echo_close(&echo);
+    net_close(&n);
+}
+
+static void the_interface_goes_for_good(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) /* the device of the same name is made anew */
+        must_end(over_interface[i % 2]);
 }
 
 /* ---- two processes over shared memory ------------------------------------------------------- */
@@ -328,6 +419,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_frame_is_accounted_for),
         cmocka_unit_test(refusals_say_what_to_do),
         cmocka_unit_test(the_caller_keeps_its_cores),
+        cmocka_unit_test(the_interface_goes_down_and_up),
+        cmocka_unit_test(the_interface_goes_for_good),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The DPDK backend at frame level, over rings in memory: which buffers travel, which are copied, and that
- * each comes home. The first case starts EAL for all.
+ * each comes home. The first case starts EAL for all. No device here has rte_flow: the linker's --wrap puts
+ * one in.
  *
  *     net_ring0: what is sent is received          left, right: two ports over two rings, crossed */
 #include "../unit/test.h"
@@ -16,10 +17,9 @@
 
 #define SLOTS 4096u
 
-static void open_queue(struct backend *b, const char *vdev, const char *device, uint16_t queue,
-                       uint16_t queues)
+static void try_queue(struct backend *b, const char *vdev, const char *device, uint16_t queue,
+                      uint16_t queues)
 {
-    struct weir_why why = {0};
     *b = (struct backend){.device = &backend_dpdk,
                           .ops = &backend_dpdk,
                           .frames = backend_dpdk.frames,
@@ -36,6 +36,13 @@ static void open_queue(struct backend *b, const char *vdev, const char *device, 
     b->opt.frames.queue = queue;
     b->opt.frames.queues = queues;
     b->opt.frames.addresses = 1; /* nobody above the frames looks at it */
+}
+
+static void open_queue(struct backend *b, const char *vdev, const char *device, uint16_t queue,
+                       uint16_t queues)
+{
+    struct weir_why why = {0};
+    try_queue(b, vdev, device, queue, queues);
     b->pool = backend_dpdk.pool(b, &why);
     if (!b->pool || backend_dpdk.open(b, &why) < 0)
         fail_msg("%s: %s; %s", why.where, why.what, why.fix);
@@ -411,6 +418,207 @@ static void queues_have_an_engine_each(void **state)
     close_on(&two);
 }
 
+/* Engines that come and go at a port that others hold: bounded, and all of it ends with the port. */
+static void a_port_keeps_so_many_pools_and_no_more(void **state)
+{
+    struct weir_why why = {0};
+    struct backend one, more;
+    unsigned closed = 0;
+    (void)state;
+    open_queue(&one, "net_ring3", NULL, 0, 3);
+    struct dpdk_port *p = ((struct dpdk *)one.priv)->port;
+    for (; p->engines + p->orphans < DPDK_ORPHANS_MAX; closed++) {
+        try_queue(&more, "net_ring3", NULL, 1, 3);
+        more.opt.pool.small = 64;
+        more.pool = backend_dpdk.pool(&more, &why);
+        if (!more.pool || backend_dpdk.open(&more, &why) < 0)
+            fail_msg("%u: %s; %s", closed, why.what, why.fix);
+        backend_dpdk.close(&more);
+        assert_null(more.pool);
+        close(more.wake_fd);
+    }
+    assert_int_equal(closed, DPDK_ORPHANS_MAX - 1);
+    try_queue(&more, "net_ring3", NULL, 1, 3);
+    assert_null(backend_dpdk.pool(&more, &why));
+    assert_int_equal(why.code, -EBUSY);
+    assert_non_null(strstr(why.what, "engines that closed"));
+    backend_dpdk.close(&more);
+    close(more.wake_fd);
+    close_on(&one);
+}
+
+/* ---- a removed device ----------------------------------------------------------------------- */
+
+/* What waits is dropped and counted, nothing is asked of it, and what it had comes home at its end. */
+static void a_removed_device_is_not_touched(void **state)
+{
+    struct backend b;
+    struct port_notice notice;
+    struct weir_buf *buf[3], *in;
+    (void)state;
+    open_queue(&b, "net_ring5", NULL, 0, 1);
+    struct dpdk *d = b.priv;
+    weir_buf_take(b.pool, buf, 3);
+    for (unsigned i = 0; i < 3; i++)
+        write_frame(buf[i], 60, 0);
+    send_one(&b, buf[0], NULL);
+    b.frames->submit(&b);
+    send_one(&b, buf[1], NULL);
+    uint64_t calls = b.counters.tx_calls;
+    atomic_store(&d->port->removed, true); /* as the callback of RTE_ETH_EVENT_INTR_RMV does */
+    b.frames->submit(&b);
+    send_one(&b, buf[2], NULL);
+    b.frames->submit(&b);
+    assert_int_equal(b.counters.tx_device_errors, 2);
+    b.now_ns += 1000000000;
+    b.frames->submit(&b);
+    assert_int_equal(b.counters.tx_calls, calls);
+    assert_true(b.frames->next_ns(&b) == UINT64_MAX);
+    assert_int_equal(b.frames->rx(&b, &in, 1), 0);
+    assert_int_equal(b.frames->notices(&b, &notice, 1), 1);
+    assert_true(notice.kind == PORT_LINK && notice.err == -ENODEV);
+    assert_int_equal(in_state(&b, WEIR_SMALL, WEIR_TX), 1);
+    rte_pktmbuf_free(dpdk_mbuf(buf[0])); /* its ring is memory, which stays */
+    sound(&b);
+    close_on(&b);
+}
+
+/* ---- rules, by a fake of rte_flow ----------------------------------------------------------- */
+
+int __wrap_rte_flow_validate(uint16_t port, const struct rte_flow_attr *attr,
+                             const struct rte_flow_item item[],
+                             const struct rte_flow_action action[], struct rte_flow_error *error);
+struct rte_flow *__wrap_rte_flow_create(uint16_t port, const struct rte_flow_attr *attr,
+                                        const struct rte_flow_item item[],
+                                        const struct rte_flow_action action[],
+                                        struct rte_flow_error *error);
+int __wrap_rte_flow_destroy(uint16_t port, struct rte_flow *flow, struct rte_flow_error *error);
+
+static struct rules {
+    bool refuse;
+    unsigned live;
+    uint16_t port[2 * DPDK_RULES_MAX]; /* 0: free */
+} rules;
+
+int __wrap_rte_flow_validate(uint16_t port, const struct rte_flow_attr *attr,
+                             const struct rte_flow_item item[],
+                             const struct rte_flow_action action[], struct rte_flow_error *error)
+{
+    (void)port;
+    assert_true(attr->ingress && item[2].type == RTE_FLOW_ITEM_TYPE_UDP);
+    assert_int_equal(action[0].type, RTE_FLOW_ACTION_TYPE_RSS);
+    error->message = "by a fake";
+    return rules.refuse ? -ENOTSUP : 0;
+}
+
+struct rte_flow *__wrap_rte_flow_create(uint16_t port, const struct rte_flow_attr *attr,
+                                        const struct rte_flow_item item[],
+                                        const struct rte_flow_action action[],
+                                        struct rte_flow_error *error)
+{
+    const struct rte_flow_item_udp *udp = item[2].spec;
+    unsigned i = 0;
+    assert_int_equal(__wrap_rte_flow_validate(port, attr, item, action, error), 0);
+    while (rules.port[i])
+        assert_true(++i < 2 * DPDK_RULES_MAX);
+    rules.port[i] = rte_be_to_cpu_16(udp->hdr.dst_port);
+    rules.live++;
+    return (struct rte_flow *)(void *)&rules.port[i];
+}
+
+int __wrap_rte_flow_destroy(uint16_t port, struct rte_flow *flow, struct rte_flow_error *error)
+{
+    uint16_t *at = (uint16_t *)(void *)flow;
+    (void)port, (void)error;
+    assert_true(*at != 0);
+    *at = 0;
+    rules.live--;
+    return 0;
+}
+
+static unsigned rules_of(uint16_t port)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < 2 * DPDK_RULES_MAX; i++)
+        n += rules.port[i] == port;
+    return n;
+}
+
+static void steer(struct backend *b, uint16_t port, bool on)
+{
+    struct weir_addr local = weir_addr_ip4(10, 9, 0, 7, port);
+    assert_int_equal(b->frames->steer(b, &local, on, NULL), 0);
+}
+
+static void rules_begin(struct backend two[2])
+{
+    rules = (struct rules){0};
+    open_queue(&two[0], "net_ring4", NULL, 0, 2);
+}
+
+static void rules_end(struct backend two[2])
+{
+    backend_dpdk.close(&two[0]);
+    close(two[0].wake_fd);
+    close_on(&two[1]);
+}
+
+/* Asked for before the port runs, or after: a port has its rules while somebody holds it. */
+static void rules_are_there_while_somebody_holds_the_port(void **state)
+{
+    struct backend two[2];
+    (void)state;
+    rules_begin(two);
+    steer(&two[0], 7000, true);
+    steer(&two[0], 7001, true);
+    steer(&two[0], 7001, false);
+    assert_int_equal(rules.live, 0);
+    open_queue(&two[1], "net_ring4", NULL, 1, 2);
+    assert_true(rules.live == 2 && rules_of(7000) == 2);
+    steer(&two[1], 7000, true);
+    steer(&two[1], 7002, true);
+    assert_true(rules.live == 4 && rules_of(7002) == 2);
+    steer(&two[0], 7000, false);
+    assert_int_equal(rules_of(7000), 2);
+    steer(&two[1], 7000, false);
+    assert_int_equal(rules_of(7000), 0);
+    steer(&two[1], 7002, false);
+    assert_int_equal(rules.live, 0);
+    rules_end(two);
+}
+
+static unsigned lines(const struct backend *b, int code)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < b->n_lesser; i++)
+        if (b->lesser[i].code == code && strcmp(b->lesser[i].where, "rte_flow") == 0) {
+            assert_true(b->lesser[i].fix[0]);
+            n++;
+        }
+    return n;
+}
+
+/* More ports than rules, or a device that refuses: one line each. */
+static void what_is_not_steered_is_said_once(void **state)
+{
+    struct backend two[2];
+    (void)state;
+    rules_begin(two);
+    open_queue(&two[1], "net_ring4", NULL, 1, 2);
+    for (uint16_t i = 0; i < DPDK_RULES_MAX + 2; i++)
+        steer(&two[0], (uint16_t)(7000 + i), true);
+    assert_int_equal(rules.live, 2 * DPDK_RULES_MAX);
+    assert_int_equal(lines(&two[0], -ENOSPC), 1);
+    for (uint16_t i = 0; i < DPDK_RULES_MAX + 2; i++)
+        steer(&two[0], (uint16_t)(7000 + i), false);
+    assert_int_equal(rules.live, 0);
+    rules.refuse = true;
+    steer(&two[0], 7000, true);
+    steer(&two[0], 7001, true);
+    assert_int_equal(lines(&two[0], -EOPNOTSUPP), 1);
+    rules_end(two);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +634,10 @@ int main(void)
     const struct CMUnitTest more[] = {
         cmocka_unit_test(anothers_buffers_are_copied_and_go_home),
         cmocka_unit_test(queues_have_an_engine_each),
+        cmocka_unit_test(a_port_keeps_so_many_pools_and_no_more),
+        cmocka_unit_test(a_removed_device_is_not_touched),
+        cmocka_unit_test(rules_are_there_while_somebody_holds_the_port),
+        cmocka_unit_test(what_is_not_steered_is_said_once),
     };
     int failed = cmocka_run_group_tests_name("one port", tests, ring_open, ring_close);
     return failed + cmocka_run_group_tests_name("several", more, NULL, NULL);

@@ -157,14 +157,14 @@ static void bad_arp_is_refused(void **state)
         arp_of(ARP_REQUEST, everybody, mac_b, b4, a4),
         arp_of(ARP_REQUEST, everybody, mac_b, b4, a4),
         arp_of(ARP_REQUEST, everybody, everybody, b4, a4), /* a MAC that is no card's */
-        arp_of(ARP_REQUEST, everybody, mac_b, b4, a4),     /* ours as another's */
+        arp_of(ARP_REQUEST, everybody, mac_b, b4, a4),     /* no MAC at all */
         arp_of(ARP_REQUEST, everybody, mac_b, a4, a4),     /* claims our address */
         arp_of(ARP_REQUEST, everybody, mac_b, (const uint8_t[4]){224, 0, 0, 1}, a4),
         arp_of(ARP_REQUEST, everybody, mac_b, (const uint8_t[4]){10, 0, 0, 255}, a4),
     };
     list[0].n -= 1;
     list[1].at[ETH_BYTES + 7] = 9; /* no such operation */
-    memcpy(list[3].at + ETH_BYTES + 8, mac_a, 6);
+    memset(list[3].at + ETH_BYTES + 8, 0, 6);
     memcpy(list[2].at + 6, mac_b, 6); /* a frame from a group is refused before it is read */
     for (unsigned i = 0; i < array_len(list); i++) {
         hear(&h, &list[i]);
@@ -384,7 +384,6 @@ static void bad_discovery_is_refused(void **state)
     struct nd bare = nd_about(ICMP6_SOLICITATION, "[fd00::1]:0", NULL);
     struct nd adv = nd_about(ICMP6_ADVERTISEMENT, "[fd00::2]:0", mac_b), ours = adv;
     struct nd group = nd_about(ICMP6_SOLICITATION, "[fd00::1]:0", everybody);
-    struct nd own = nd_about(ICMP6_SOLICITATION, "[fd00::1]:0", mac_a);
     struct nd none = nd_about(ICMP6_SOLICITATION, "[fd00::1]:0", (const uint8_t[6]){0});
     adv.solicited = true;
     memcpy(ours.target, addr_of("[fd00::1]:0").ip, 16);
@@ -396,7 +395,6 @@ static void bad_discovery_is_refused(void **state)
         nd_of("[fd00::2]:0", "[ff02::1]:0", 255, adv),         /* an answer to all */
         nd_of("[fd00::2]:0", "[ff02::1]:0", 255, ours),        /* claims our address */
         nd_of("[fd00::2]:0", "[fd00::1]:0", 255, group),       /* a MAC that is no card's */
-        nd_of("[fd00::2]:0", "[fd00::1]:0", 255, own),         /* ours as another's */
         nd_of("[fd00::2]:0", "[fd00::1]:0", 255, none),
         nd_of("[fd00::2]:0", "[fd00::1]:0", 255, sol), /* behind a fragment header, see below */
     };
