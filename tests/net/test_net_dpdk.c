@@ -203,6 +203,17 @@ static void the_interface_goes_for_good(void **state)
 
 /* ---- two processes over shared memory ------------------------------------------------------- */
 
+/* What net_af_xdp 22.11 itself never frees: 80 bytes of libxdp's a socket. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:xsk_umem__create\n";
+}
+
+/* The last answers are taken before it leaves: net_memif 22.11 frees its rings on a thread of its own
+ * when the peer leaves, also while they are sent to, and crashes. */
+#define QUIET_TURNS 100
+
 /* The other process: pings until an answer comes. Its exit status says so. */
 struct ping {
     weir_ep ep;
@@ -244,6 +255,10 @@ static int ping_main(const char *vdev)
         return printf("# ping: %s: %s\n", why.where, why.what), 2;
     for (int turn = 0; turn < TURNS && ping.answers < 100; turn++) {
         ping_send(e, &ping);
+        weir_poll(e, weir_now_ns());
+        weir_wait(e, 1000000);
+    }
+    for (int turn = 0; turn < QUIET_TURNS; turn++) {
         weir_poll(e, weir_now_ns());
         weir_wait(e, 1000000);
     }
