@@ -222,8 +222,8 @@ static int turn(struct sockets *s)
         assert_true(rc >= 0);
         events += rc;
     }
-    if (!events)
-        assert_int_equal(weir_wait(s->host[0].engine, (int64_t)MS), 0);
+    int slept = events ? 0 : weir_wait(s->host[0].engine, (int64_t)MS);
+    assert_true(slept == 0 || slept == -EINTR); /* io_uring: work for the task ends a wait, too */
     return s->turns++ < PATIENCE;
 }
 
