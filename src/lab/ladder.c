@@ -16,7 +16,7 @@
 
 #define RISING 1.02 /* less gain than this from twice the offer: it rises no more */
 #define LOSS_SEEN                                                                                  \
-    0.001 /* design, section 4: above 0.1 % a loss must be explained; below, the receiver kept up */
+    0.001 /* bench/method.md: above 0.1 % a loss must be explained; below, the receiver kept up */
 
 struct ladder {
     struct weir_ladder_opt o; /* with its defaults filled in */

@@ -18,9 +18,9 @@
 #define SENDS_MAX                                                                                  \
     (UINT64_C(1)                                                                                   \
      << 36) /* numbers that fit a payload beside the run's own (echo.h), an hour at 19 M/s */
-#define PLAN_KEPT 0.995 /* design, section 4: sent as planned to 99.5 %, or the row is invalid */
+#define PLAN_KEPT 0.995 /* bench/method.md: sent as planned to 99.5 %, or the row is invalid */
 #define CORE_HAD 0.95 /* less is a neighbour on its core; interrupts and the tick take below 1 % */
-#define LOSS_SEEN 0.001     /* design, section 4: loss above 0.1 % spoils a row */
+#define LOSS_SEEN 0.001     /* bench/method.md: loss above 0.1 % spoils a row */
 #define UDP_BYTES_MAX 65507 /* 65,535 - 20 (IPv4) - 8 (UDP) */
 #define STREAM_BYTES_MAX                                                                           \
     (1u << 20) /* of a request; 1,000 connections share two buffers of this size */

@@ -6,7 +6,7 @@
  * In the flow   child.c calls this in a process of its own.
  * Invariants    a sample is valid only when nothing casts doubt on it; the first doubt is the one
  *               that is told.
- * Source        design, section 4; bench/method.md, "What a run is" and "Loads". */
+ * Source        bench/method.md, "What a run is" and "Loads". */
 #include "bench/measure.h"
 #include "bench/climb.h"
 #include "bench/memory.h"

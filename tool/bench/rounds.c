@@ -6,7 +6,7 @@
  * Invariants    a run that cannot be trusted is left out and run again at once, at most TRIES_MAX
  *               times and only while the command's time allows; a run that this host cannot make
  *               is not tried again.
- * Source        design, section 4; bench/method.md, "Rounds". */
+ * Source        bench/method.md, "Rounds". */
 #include "bench/child.h"
 #include "bench/measure.h"
 #include "bench/progress.h"

@@ -5,7 +5,7 @@
  * Invariants    workers spin, each pinned; nothing but counters and wakes crosses threads while a
  *               load runs. Socket drops are an engine call, so the worker makes it, when it is
  *               woken for it.
- * Source        design, section 4; bench/method.md, "What a run is". */
+ * Source        bench/method.md, "What a run is". */
 #include "bench/server.h"
 #include "bench/grants.h"
 #include "reply.h"

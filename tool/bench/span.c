@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-#define UNEXPLAINED_MAX 0.001 /* of what was sent: design, section 4 */
+#define UNEXPLAINED_MAX 0.001 /* of what was sent: bench/method.md */
 #define CORE_HAD                                                                                   \
     0.95 /* of the window: a spinning worker that had less shared its core; the lab's own bound */
 
