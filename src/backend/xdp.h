@@ -222,6 +222,7 @@ struct xdp {
     uint32_t lent;   /* as many as it may have: of a small pool the half */
     struct xdp_ring rx, fill, tx, done;
     bool zerocopy, gather, meta, busy_poll, tx_checksum;
+    bool napi_known;  /* whether busy_poll can work at all */
     bool entered;     /* our socket is the queue's in the program's map */
     bool tx_waits;    /* descriptors that the kernel has not taken yet */
     bool frames_more; /* frames may come or leave in several descriptors */

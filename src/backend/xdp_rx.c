@@ -8,6 +8,7 @@
  * Invariant: x->posted buffers are in state BACKEND, at most x->lent of them. */
 #include "backend/xdp.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -150,6 +151,20 @@ static void wake_driver(struct backend *b, struct xdp *x)
     COUNT(&b->counters, syscalls, 1);
 }
 
+/* With the first frames the kernel knows which NAPI brings them. A device without a number (veth has
+ * none) cannot be polled by us, and asking would be a system call a poll for nothing. */
+static noinline void look_for_napi(struct backend *b, struct xdp *x)
+{
+    unsigned id = 0;
+    socklen_t bytes = sizeof id;
+    x->napi_known = true;
+    if (getsockopt(x->fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &id, &bytes) == 0 && id > 0)
+        return;
+    x->busy_poll = false;
+    backend_lesser(b, -EOPNOTSUPP, "busy polling", "nothing to do: its frames come by themselves",
+                   "the device's receive queue has no NAPI number to poll by");
+}
+
 unsigned xdp_rx(struct backend *b, struct weir_buf **ret, unsigned n)
 {
     struct xdp *x = xdp_of(b);
@@ -159,6 +174,8 @@ unsigned xdp_rx(struct backend *b, struct weir_buf **ret, unsigned n)
         ready = ring_ready(&x->rx, n);
     }
     unsigned got = ready ? harvest(b, x, ret, ready) : 0;
+    if (unlikely(got && x->busy_poll && !x->napi_known))
+        look_for_napi(b, x);
     if (x->lent - x->posted >= together(x))
         xdp_post(b, x);
     if (unlikely(x->zerocopy && ring_needs_wakeup(&x->fill)))
