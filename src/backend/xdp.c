@@ -344,6 +344,12 @@ static int xdp_wait(struct backend *b, int64_t timeout_ns)
     return 0;
 }
 
+static void xdp_stats(const struct backend *b, void (*line)(const char *, uint64_t, void *),
+                      void *arg)
+{
+    xdp_socket_tell(b->priv, line, arg);
+}
+
 static const struct frame_ops xdp_frames = {
     .rx = xdp_rx,
     .tx_room = xdp_tx_room,
@@ -354,6 +360,7 @@ static const struct frame_ops xdp_frames = {
     .notices = xdp_notices,
     .resolve = xdp_resolve,
     .next_ns = xdp_next_ns,
+    .stats = xdp_stats,
 };
 
 const struct backend_ops backend_xdp = {

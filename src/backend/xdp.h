@@ -258,6 +258,9 @@ int xdp_socket_open(struct backend *b, struct xdp *x, struct weir_why *why);
 void xdp_socket_close(struct backend *b, struct xdp *x);
 /* What the kernel dropped since the last call. */
 void xdp_socket_stats(struct backend *b, struct xdp *x);
+/* The kernel's own names and values of the socket, for a report. */
+void xdp_socket_tell(const struct xdp *x, void (*line)(const char *name, uint64_t value, void *),
+                     void *arg);
 
 /* xdp_rx.c */
 void xdp_post(struct backend *b, struct xdp *x);

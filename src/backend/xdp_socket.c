@@ -247,3 +247,18 @@ void xdp_socket_stats(struct backend *b, struct xdp *x)
     COUNT(&b->counters, tx_device_errors, s.tx_invalid_descs - x->stats.tx_invalid_descs);
     x->stats = s;
 }
+
+void xdp_socket_tell(const struct xdp *x, void (*line)(const char *name, uint64_t value, void *),
+                     void *arg)
+{
+    struct xdp_statistics s = {0};
+    socklen_t len = sizeof s;
+    if (getsockopt(x->fd, SOL_XDP, XDP_STATISTICS, &s, &len))
+        return;
+    line("xdp rx_dropped", s.rx_dropped, arg);
+    line("xdp rx_invalid_descs", s.rx_invalid_descs, arg);
+    line("xdp tx_invalid_descs", s.tx_invalid_descs, arg);
+    line("xdp rx_ring_full", s.rx_ring_full, arg);
+    line("xdp rx_fill_ring_empty_descs", s.rx_fill_ring_empty_descs, arg);
+    line("xdp tx_ring_empty_descs", s.tx_ring_empty_descs, arg);
+}

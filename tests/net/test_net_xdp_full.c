@@ -34,8 +34,16 @@ static void must_be_quiet(struct echo *echo)
     fail_msg("the engine never comes to rest");
 }
 
+/* What the kernel says that it dropped for want of room. */
+static void add_dropped(const char *name, uint64_t value, void *arg)
+{
+    if (strcmp(name, "xdp rx_dropped") == 0 || strcmp(name, "xdp rx_ring_full") == 0)
+        *(uint64_t *)arg += value;
+}
+
 static void nobody_polls(void **state)
 {
+    uint64_t dropped = 0;
     struct weir_engine_opt opt = xdp_options();
     struct net n;
     struct echo echo;
@@ -52,6 +60,8 @@ static void nobody_polls(void **state)
     assert_true(c.rx_ring_full > 0);
     assert_true(c.rx_frames - before + c.rx_ring_full <= FLOOD);
     assert_true(c.rx_frames - before >= 2048);
+    weir_engine_device_stats(echo.engine, add_dropped, &dropped);
+    assert_int_equal(dropped, c.rx_ring_full);
     empty_socket(fd);
     must_echo(&echo, fd, 200);
     close(fd);
