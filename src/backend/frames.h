@@ -33,7 +33,7 @@ struct frame_port {
     uint32_t gather_bytes; /* from which a body is cheaper than a copy, as measured; with tx_gather */
 };
 
-enum port_notice_kind { PORT_LINK = 1, PORT_NEIGHBOUR, PORT_ADDRESSES };
+enum port_notice_kind { PORT_LINK = 1, PORT_NEIGHBOUR };
 
 struct port_notice {
     uint8_t kind;
